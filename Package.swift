@@ -1,0 +1,79 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One worker, one thread: everything is on the main actor unless it says otherwise, and calling an
+// async function never leaves the caller's executor.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .defaultIsolation(MainActor.self),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+// The floors, from the ground up. A target may depend on the floors below it and on nothing above.
+let package = Package(
+    name: "spork",
+    products: [
+        .executable(name: "spork", targets: ["SporkCommand"]),
+        .library(name: "Spork", targets: ["Spork"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLibev", providers: [.apt(["libev-dev"])]),
+        .target(name: "CSporkShims"),
+        .target(name: "SporkLoop", dependencies: ["CLibev", "CSporkShims"], swiftSettings: house),
+        .target(name: "SporkTasks", dependencies: ["SporkLoop"], swiftSettings: house),
+        .target(name: "SporkNet", dependencies: ["SporkTasks", "SporkLoop", "CSporkShims"], swiftSettings: house),
+        .target(
+            name: "SporkPrefork",
+            dependencies: ["SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
+            swiftSettings: house
+        ),
+        .target(name: "SporkHTTP", dependencies: ["SporkNet", "SporkTasks", "SporkLoop"], swiftSettings: house),
+        .target(
+            name: "Spork",
+            dependencies: ["SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
+            swiftSettings: house
+        ),
+        .target(
+            name: "SporkLoad",
+            dependencies: [
+                "SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: house
+        ),
+        .executableTarget(
+            name: "SporkCommand",
+            dependencies: [
+                "Spork", "SporkLoad",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: house
+        ),
+        .testTarget(
+            name: "SporkLoopTests",
+            dependencies: ["SporkLoop", "SporkTasks", "CSporkShims"],
+            swiftSettings: house
+        ),
+        .testTarget(
+            name: "SporkNetTests",
+            dependencies: ["SporkNet", "SporkTasks", "SporkLoop"],
+            swiftSettings: house
+        ),
+        .testTarget(name: "SporkPreforkTests", dependencies: ["SporkPrefork"], swiftSettings: house),
+        .testTarget(
+            name: "SporkHTTPTests",
+            dependencies: ["SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop"],
+            swiftSettings: house
+        ),
+        .testTarget(name: "SporkTests", dependencies: ["Spork"], swiftSettings: house),
+        .testTarget(name: "SporkLoadTests", dependencies: ["SporkLoad"], swiftSettings: house),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+// libev as the system provides it (Debian: libev-dev).
+#include <ev.h>

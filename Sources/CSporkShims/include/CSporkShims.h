@@ -1,0 +1,1 @@
+int spork_fork(void);

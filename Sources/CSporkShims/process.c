@@ -1,0 +1,3 @@
+#include <unistd.h>
+#include "CSporkShims.h"
+int spork_fork(void) { return fork(); }

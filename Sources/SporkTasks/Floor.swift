@@ -1,0 +1,1 @@
+// This floor's files are being written.
