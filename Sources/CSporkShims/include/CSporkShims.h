@@ -1,1 +1,118 @@
-int spork_fork(void);
+// The lines of C that Swift cannot say. Three parts, a source file each:
+//   executor.c  the job queue behind Swift's executors, and the runtime's hooks that feed it
+//   process.c   fork, and what a process says about itself
+//   system.c    variadic or _GNU_SOURCE calls that Swift does not import
+#ifndef CSPORKSHIMS_H
+#define CSPORKSHIMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// MARK: executor.c
+
+/// An executor as the runtime passes it: two words, {0, 0} for the generic one.
+typedef struct {
+    void *_Nullable identity;
+    uintptr_t implementation;
+} SporkExecutorReference;
+
+/// Makes the calling thread the loop's thread. `wake` is called with `context` by other threads after they queued a
+/// job; it has to be safe there. With `hooks`, the runtime's hooks feed the queue directly and the main actor is the
+/// generic executor, so that no call inside a worker ever changes executors. Without them the queue is fed by the
+/// executor objects only, and main-actor jobs run on `main`.
+/// Returns false, changing nothing, when somebody else has taken a hook already.
+bool spork_executor_install(
+    bool hooks, SporkExecutorReference main, void (*_Nonnull wake)(void *_Nullable), void *_Nullable context);
+
+/// Puts a job at the end of the queue, from any thread. `on_main` says that it belongs to the main actor's executor.
+void spork_executor_enqueue(void *_Nonnull job, bool on_main);
+
+/// Runs queued jobs, oldest first, until the queue is empty or `limit` have run. Returns how many ran.
+uint64_t spork_executor_run(uint64_t limit);
+
+/// Whether a job is waiting, counting those that other threads have queued.
+bool spork_executor_has_jobs(void);
+
+/// Whether the calling thread is the loop's.
+bool spork_executor_is_current(void);
+
+/// Jobs queued since the start, for tests and statistics.
+uint64_t spork_executor_enqueued(void);
+
+// MARK: process.c
+
+/// fork(2). Returns the child's pid to the parent, 0 to the child, a negated errno on failure.
+pid_t spork_fork(void);
+
+/// Sets the name that ps shows, over the memory of the original arguments; longer names are cut.
+void spork_set_process_title(const char *_Nonnull title);
+
+/// Asks the kernel to send `signal` when the parent process ends (prctl PR_SET_PDEATHSIG).
+int spork_signal_when_parent_ends(int signal);
+
+/// Dispositions of all signals back to default, and none blocked.
+void spork_reset_signals(void);
+
+/// Ignores a signal.
+void spork_ignore_signal(int signal);
+
+/// A descriptor that becomes readable when one of `signals` arrives; the signals are blocked. Negated errno on failure.
+int spork_signal_descriptor(const int *_Nonnull signals, size_t count);
+
+/// Takes one signal from such a descriptor, and the process that sent it. 0 when none waits.
+int spork_take_signal(int descriptor, pid_t *_Nonnull sender);
+
+/// How many processors the affinity mask allows.
+int spork_allowed_processors(void);
+
+// MARK: system.c
+
+/// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC; the peer's address is not asked for. Negated errno on failure.
+int spork_accept(int listener);
+
+/// openat2 below `root`, read-only, non-blocking: no way out through "..", absolute links or magic links.
+/// Negated errno on failure.
+int spork_open_beneath(int root, const char *_Nonnull path);
+
+/// A handle that only names a directory (O_PATH). Negated errno on failure.
+int spork_open_directory(const char *_Nonnull path);
+
+/// What a file is, as far as serving it needs to know.
+typedef struct {
+    uint64_t device;
+    uint64_t inode;
+    int64_t size;
+    int64_t modified_seconds;
+    int64_t modified_nanoseconds;
+    int64_t changed_seconds;
+    int64_t changed_nanoseconds;
+    bool is_regular;
+    bool is_directory;
+} SporkFileStatus;
+
+/// fstatat of `path` below the directory `root`, following links: what a cached file is compared with.
+/// 0 or a negated errno.
+int spork_stat_at(int root, const char *_Nonnull path, SporkFileStatus *_Nonnull status);
+
+/// fstat. 0 or a negated errno.
+int spork_stat(int descriptor, SporkFileStatus *_Nonnull status);
+
+/// send with MSG_NOSIGNAL, and with MSG_MORE where `more` says that the rest follows at once. Negated errno on failure.
+ssize_t spork_send(int descriptor, const void *_Nonnull bytes, size_t count, bool more);
+
+/// Both parts in one system call, without SIGPIPE. Negated errno on failure.
+ssize_t spork_send_two(
+    int descriptor, const void *_Nonnull first, size_t first_count, const void *_Nonnull second, size_t second_count);
+
+/// sendfile from `offset`. Negated errno on failure, 0 when the file ends before.
+ssize_t spork_send_file(int descriptor, int file, int64_t offset, size_t count);
+
+/// open(path, O_RDONLY | O_CLOEXEC). Negated errno on failure.
+int spork_open_read(const char *_Nonnull path);
+
+/// The width of the terminal behind `descriptor` in columns, or 0 where there is none.
+int spork_terminal_width(int descriptor);
+
+#endif

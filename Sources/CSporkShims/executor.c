@@ -1,0 +1,158 @@
+// The queue of Swift jobs behind the loop, and the runtime's hooks that fill it.
+//
+// Jobs are linked through the two words that the runtime leaves to schedulers, so queueing allocates nothing. The loop
+// thread appends to a plain list; any other thread pushes on an atomic stack and wakes the loop, which takes the whole
+// stack at once and reverses it. Only SporkLoop calls in here; everything that depends on the toolchain's private
+// interfaces is in this file and in EventLoop+Executors.swift.
+#include "CSporkShims.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SWIFTCALL __attribute__((swiftcall))
+
+// The runtime's layout of a job, as in the toolchain's own header for executors written in C.
+typedef struct __attribute__((aligned(2 * sizeof(void *)))) Job {
+    const void *metadata;
+    uintptr_t reference_counts;
+    void *scheduler_private[2];
+    uint32_t flags;
+} Job;
+
+enum { next_word = 0, executor_word = 1 };
+
+typedef SWIFTCALL void (*EnqueueOriginal)(Job *);
+
+extern SWIFTCALL void (*swift_task_enqueueGlobal_hook)(Job *, EnqueueOriginal);
+extern SWIFTCALL void (*swift_task_enqueueMainExecutor_hook)(Job *, EnqueueOriginal);
+extern SWIFTCALL SporkExecutorReference (*swift_task_getMainExecutor_hook)(void *);
+extern SWIFTCALL bool (*swift_task_isMainExecutor_hook)(SporkExecutorReference, void *);
+extern SWIFTCALL void (*swift_task_checkIsolated_hook)(SporkExecutorReference, SWIFTCALL void (*)(SporkExecutorReference));
+extern SWIFTCALL void swift_job_run(Job *, SporkExecutorReference);
+
+static struct {
+    Job *first;
+    Job *last;
+    uint64_t enqueued;
+    SporkExecutorReference main;
+    void (*wake)(void *);
+    void *wake_context;
+} queue;
+
+static _Atomic(Job *) from_other_threads;
+static _Thread_local bool on_loop_thread;
+
+static void append(Job *job) {
+    job->scheduler_private[next_word] = NULL;
+    if (queue.last) {
+        queue.last->scheduler_private[next_word] = job;
+    } else {
+        queue.first = job;
+    }
+    queue.last = job;
+    queue.enqueued++;
+}
+
+static void push_from_other_thread(Job *job) {
+    Job *head = atomic_load_explicit(&from_other_threads, memory_order_relaxed);
+    do {
+        job->scheduler_private[next_word] = head;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &from_other_threads, &head, job, memory_order_release, memory_order_relaxed));
+    queue.wake(queue.wake_context);
+}
+
+static void take_from_other_threads(void) {
+    if (atomic_load_explicit(&from_other_threads, memory_order_relaxed) == NULL) return;
+    Job *job = atomic_exchange_explicit(&from_other_threads, NULL, memory_order_acquire);
+    Job *reversed = NULL;
+    while (job) {
+        Job *next = job->scheduler_private[next_word];
+        job->scheduler_private[next_word] = reversed;
+        reversed = job;
+        job = next;
+    }
+    while (reversed) {
+        Job *next = reversed->scheduler_private[next_word];
+        append(reversed);
+        reversed = next;
+    }
+}
+
+void spork_executor_enqueue(void *job, bool on_main) {
+    ((Job *)job)->scheduler_private[executor_word] = (void *)(uintptr_t)on_main;
+    if (__builtin_expect(on_loop_thread, 1)) {
+        append(job);
+    } else {
+        push_from_other_thread(job);
+    }
+}
+
+uint64_t spork_executor_run(uint64_t limit) {
+    uint64_t ran = 0;
+    take_from_other_threads();
+    while (queue.first && ran < limit) {
+        Job *job = queue.first;
+        queue.first = job->scheduler_private[next_word];
+        if (queue.first == NULL) queue.last = NULL;
+        // The job may free itself while it runs, so this is the last look at it.
+        SporkExecutorReference executor = {NULL, 0};
+        if (job->scheduler_private[executor_word]) executor = queue.main;
+        swift_job_run(job, executor);
+        ran++;
+    }
+    return ran;
+}
+
+bool spork_executor_has_jobs(void) {
+    return queue.first != NULL || atomic_load_explicit(&from_other_threads, memory_order_relaxed) != NULL;
+}
+
+bool spork_executor_is_current(void) { return on_loop_thread; }
+
+uint64_t spork_executor_enqueued(void) { return queue.enqueued; }
+
+static SWIFTCALL void enqueue_global(Job *job, EnqueueOriginal original) {
+    (void)original;
+    spork_executor_enqueue(job, false);
+}
+
+static SWIFTCALL SporkExecutorReference main_is_generic(void *original) {
+    (void)original;
+    return (SporkExecutorReference){NULL, 0};
+}
+
+static SWIFTCALL bool is_generic(SporkExecutorReference executor, void *original) {
+    (void)original;
+    return executor.identity == NULL;
+}
+
+// Code that a callback of the loop runs is on the main actor although no job is running.
+static SWIFTCALL void check_isolated(
+    SporkExecutorReference executor, SWIFTCALL void (*original)(SporkExecutorReference)) {
+    if (executor.identity != NULL) {
+        original(executor);
+    } else if (!on_loop_thread) {
+        fputs("fatal error: code of the main actor was called on a thread that is not the loop's\n", stderr);
+        abort();
+    }
+}
+
+bool spork_executor_install(bool hooks, SporkExecutorReference main, void (*wake)(void *), void *context) {
+    if (hooks && swift_task_enqueueGlobal_hook && swift_task_enqueueGlobal_hook != enqueue_global) return false;
+    on_loop_thread = true;
+    queue.wake = wake;
+    queue.wake_context = context;
+    if (hooks) {
+        queue.main = (SporkExecutorReference){NULL, 0};
+        swift_task_enqueueGlobal_hook = enqueue_global;
+        swift_task_enqueueMainExecutor_hook = enqueue_global;
+        swift_task_getMainExecutor_hook = main_is_generic;
+        swift_task_isMainExecutor_hook = is_generic;
+        swift_task_checkIsolated_hook = check_isolated;
+    } else {
+        queue.main = main;
+    }
+    return true;
+}

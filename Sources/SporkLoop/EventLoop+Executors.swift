@@ -1,0 +1,127 @@
+// Makes the loop Swift's main and default executor. All that depends on the toolchain's unpublished interfaces is here and
+// in CSporkShims/executor.c: the names are expected to change, the rest of Spork is not.
+//
+// Two mechanisms, both needed on Swift 6.3: the executor factory (tasks that yield, sleep, or hop to the main actor go to
+// executor objects) and the runtime's hooks (everything else, without the price of a call through a protocol). With the
+// environment variable SPORK_LOOP_HOOKS=0 the factory works alone; a test compares the two.
+import CLibev
+import CSporkShims
+import Glibc
+@_spi(ExperimentalCustomExecutors) @_spi(ExperimentalScheduling) import _Concurrency
+
+extension EventLoop {
+    nonisolated static func installExecutors(wakeUp: @escaping @convention(c) () -> Void) {
+        wakeUpLoop = wakeUp
+        _createExecutors(factory: LoopExecutors.self)
+        let main = unsafeBitCast(
+            LoopExecutors.loopMainExecutor.asUnownedSerialExecutor(),
+            to: SporkExecutorReference.self
+        )
+        let withoutHooks = getenv("SPORK_LOOP_HOOKS").map { String(cString: $0) == "0" } ?? false
+        guard spork_executor_install(!withoutHooks, main, { _ in EventLoop.wakeUpLoop?() }, nil) else {
+            fatalError("another library has taken over Swift's executors; Spork's loop cannot run beside it")
+        }
+    }
+
+    nonisolated(unsafe) fileprivate static var wakeUpLoop: (@convention(c) () -> Void)?
+}
+
+private nonisolated enum LoopExecutors: ExecutorFactory {
+    static let loopMainExecutor = LoopMainExecutor()
+    static let loopTaskExecutor = LoopTaskExecutor()
+    static var mainExecutor: any MainExecutor { loopMainExecutor }
+    static var defaultExecutor: any TaskExecutor { loopTaskExecutor }
+}
+
+private nonisolated final class LoopTaskExecutor: TaskExecutor, SchedulingExecutor {
+    func enqueue(_ job: consuming ExecutorJob) {
+        spork_executor_enqueue(unsafeBitCast(UnownedJob(job), to: UnsafeMutableRawPointer.self), false)
+    }
+
+    func enqueue<C: Clock>(
+        _ job: consuming ExecutorJob,
+        after delay: C.Duration,
+        tolerance: C.Duration?,
+        clock: C
+    ) {
+        DelayedJob.schedule(UnownedJob(job), after: delay, onMain: false)
+    }
+
+    func enqueue<C: Clock>(
+        _ job: consuming ExecutorJob,
+        at instant: C.Instant,
+        tolerance: C.Duration?,
+        clock: C
+    ) {
+        DelayedJob.schedule(UnownedJob(job), after: clock.now.duration(to: instant), onMain: false)
+    }
+}
+
+private nonisolated final class LoopMainExecutor: MainExecutor, SchedulingExecutor {
+    func enqueue(_ job: consuming ExecutorJob) {
+        spork_executor_enqueue(unsafeBitCast(UnownedJob(job), to: UnsafeMutableRawPointer.self), true)
+    }
+
+    func enqueue<C: Clock>(
+        _ job: consuming ExecutorJob,
+        after delay: C.Duration,
+        tolerance: C.Duration?,
+        clock: C
+    ) {
+        DelayedJob.schedule(UnownedJob(job), after: delay, onMain: true)
+    }
+
+    func enqueue<C: Clock>(
+        _ job: consuming ExecutorJob,
+        at instant: C.Instant,
+        tolerance: C.Duration?,
+        clock: C
+    ) {
+        DelayedJob.schedule(UnownedJob(job), after: clock.now.duration(to: instant), onMain: true)
+    }
+
+    func run() throws { fatalError("Spork's loop is run by EventLoop.run { }, from synchronous code") }
+    func stop() {}
+    func checkIsolated() { precondition(spork_executor_is_current(), "not on the loop's thread") }
+    func isIsolatingCurrentContext() -> Bool? { spork_executor_is_current() }
+}
+
+/// A job that waits for its time: what `Task.sleep` leaves behind.
+///
+/// The runtime has no call that takes such a job back, so a cancelled sleep stays here until its time has come. Spork's own
+/// sleeps and timeouts use `LoopTimer` instead.
+private nonisolated struct DelayedJob {
+    private var timer: ev_timer
+    private var job: UnsafeMutableRawPointer
+    private var onMain: Bool
+
+    static func schedule<D: DurationProtocol>(_ job: UnownedJob, after delay: D, onMain: Bool) {
+        guard let duration = delay as? Duration else {
+            fatalError("only clocks that measure in Duration can sleep on Spork's loop, not in \(D.self)")
+        }
+        precondition(spork_executor_is_current(), "a task that runs outside the loop's thread cannot sleep on the loop")
+        let pointer = UnsafeMutablePointer<DelayedJob>.allocate(capacity: 1)
+        pointer.initialize(
+            to: DelayedJob(
+                timer: ev_timer(),
+                job: unsafeBitCast(job, to: UnsafeMutableRawPointer.self),
+                onMain: onMain
+            )
+        )
+        let loop = EventLoop.libev
+        ev_now_update(loop)
+        // The timer is the first field, so its address is the whole's.
+        let timer = UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: ev_timer.self)
+        spork_timer_init(timer, { _, timer, _ in DelayedJob.fire(timer) }, max(0, duration.seconds))
+        ev_timer_start(loop, timer)
+    }
+
+    private static func fire(_ timer: UnsafeMutablePointer<ev_timer>?) {
+        guard let timer else { return }
+        let pointer = UnsafeMutableRawPointer(timer).assumingMemoryBound(to: DelayedJob.self)
+        let (job, onMain) = (pointer.pointee.job, pointer.pointee.onMain)
+        pointer.deinitialize(count: 1)
+        pointer.deallocate()
+        spork_executor_enqueue(job, onMain)
+    }
+}

@@ -1,0 +1,195 @@
+// Waiting until a descriptor can be read or written. SporkNet's streams and listeners own one each; nothing else touches
+// libev's I/O watchers.
+//
+// Invariants: at most one coroutine waits in each direction; the descriptor outlives this object or `close` is called
+// first. A watcher stays armed after it has woken its coroutine, because the coroutine nearly always waits again: a
+// request then costs no change of the kernel's interest set. It is disarmed when it fires and nobody waits.
+//
+// Isolation: touched only on the loop's thread. It is not on the main actor because libev's callbacks are plain C.
+import CLibev
+
+/// Whether a descriptor can be read or written, as something to wait for.
+package nonisolated final class Readiness {
+    /// How a wait ended.
+    package enum Outcome {
+        /// The descriptor is ready, or has failed: the system call will tell.
+        case ready
+        /// The deadline passed first.
+        case timedOut
+        /// `close` was called, before or during the wait.
+        case closed
+    }
+
+    private struct Direction {
+        var watcher: ev_io
+        var waiter: UnsafeContinuation<Outcome, Never>?
+        var deadline: Double
+        var isArmed: Bool
+    }
+
+    // One block on the heap for both directions and the timer they share.
+    private struct Storage {
+        var read: Direction
+        var write: Direction
+        var timer: ev_timer
+        var timerIsDueAt: Double
+    }
+
+    private let loop: OpaquePointer
+    private let storage: UnsafeMutablePointer<Storage>
+    private var isClosed = false
+
+    /// Prepares waiting for `descriptor`, which stays the caller's to close.
+    package init(descriptor: Int32) {
+        loop = EventLoop.libev
+        storage = .allocate(capacity: 1)
+        let idle = Direction(watcher: ev_io(), waiter: nil, deadline: .infinity, isArmed: false)
+        storage.initialize(to: Storage(read: idle, write: idle, timer: ev_timer(), timerIsDueAt: .infinity))
+        let this = Unmanaged.passUnretained(self).toOpaque()
+        let (read, write, timer) = (Self.readWatcher(storage), Self.writeWatcher(storage), Self.timer(storage))
+        spork_io_init(read, { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameReadable() }, descriptor, Self.reading)
+        spork_io_init(write, { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameWritable() }, descriptor, Self.writing)
+        spork_timer_init(timer, { _, timer, _ in Readiness.of(timer?.pointee.data).deadlinePassed() }, 0)
+        read.pointee.data = this
+        write.pointee.data = this
+        timer.pointee.data = this
+    }
+
+    deinit {
+        close()
+        storage.deinitialize(count: 1)
+        storage.deallocate()
+    }
+
+    /// Suspends until the descriptor can be read, `deadline` passes, or `close` is called.
+    ///
+    /// Costs one continuation and no allocation. A second coroutine that waits at the same time is a programming error.
+    package func readable(until deadline: Deadline = .never) async -> Outcome {
+        if isClosed { return .closed }
+        precondition(storage.pointee.read.waiter == nil, "two coroutines wait to read from one descriptor")
+        if !storage.pointee.read.isArmed {
+            storage.pointee.read.isArmed = true
+            ev_io_start(loop, Self.readWatcher(storage))
+        }
+        storage.pointee.read.deadline = deadline.seconds
+        if deadline.seconds < storage.pointee.timerIsDueAt { startTimer(at: deadline.seconds) }
+        return await withUnsafeContinuation { storage.pointee.read.waiter = $0 }
+    }
+
+    /// Suspends until the descriptor can be written, `deadline` passes, or `close` is called.
+    package func writable(until deadline: Deadline = .never) async -> Outcome {
+        if isClosed { return .closed }
+        precondition(storage.pointee.write.waiter == nil, "two coroutines wait to write to one descriptor")
+        if !storage.pointee.write.isArmed {
+            storage.pointee.write.isArmed = true
+            ev_io_start(loop, Self.writeWatcher(storage))
+        }
+        storage.pointee.write.deadline = deadline.seconds
+        if deadline.seconds < storage.pointee.timerIsDueAt { startTimer(at: deadline.seconds) }
+        return await withUnsafeContinuation { storage.pointee.write.waiter = $0 }
+    }
+
+    /// Takes the descriptor out of the loop's interest set until somebody waits for it again.
+    ///
+    /// For a listener that pauses: an armed one would be woken, and find nobody to accept.
+    package func disarm() {
+        stopReading()
+        stopWriting()
+    }
+
+    /// Ends all waits, now and later, with `.closed`. Harmless when repeated.
+    package func close() {
+        isClosed = true
+        disarm()
+        if storage.pointee.timerIsDueAt < .infinity {
+            ev_timer_stop(loop, Self.timer(storage))
+            storage.pointee.timerIsDueAt = .infinity
+        }
+        wakeReader(.closed)
+        wakeWriter(.closed)
+    }
+
+    private static var reading: Int32 { Int32(EV_READ) }
+    private static var writing: Int32 { Int32(EV_WRITE) }
+
+    private static func of(_ data: UnsafeMutableRawPointer?) -> Readiness {
+        // Set in `init`, and the watchers are stopped before the object goes.
+        Unmanaged<Readiness>.fromOpaque(data.unsafelyUnwrapped).takeUnretainedValue()
+    }
+
+    private static func readWatcher(_ storage: UnsafeMutablePointer<Storage>) -> UnsafeMutablePointer<ev_io> {
+        field(storage, \.read.watcher)
+    }
+
+    private static func writeWatcher(_ storage: UnsafeMutablePointer<Storage>) -> UnsafeMutablePointer<ev_io> {
+        field(storage, \.write.watcher)
+    }
+
+    private static func timer(_ storage: UnsafeMutablePointer<Storage>) -> UnsafeMutablePointer<ev_timer> {
+        field(storage, \.timer)
+    }
+
+    @inline(__always)
+    private static func field<Field>(
+        _ storage: UnsafeMutablePointer<Storage>,
+        _ path: KeyPath<Storage, Field>
+    ) -> UnsafeMutablePointer<Field> {
+        let offset = MemoryLayout<Storage>.offset(of: path).unsafelyUnwrapped
+        return (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: Field.self)
+    }
+
+    private func becameReadable() {
+        if storage.pointee.read.waiter == nil { stopReading() } else { wakeReader(.ready) }
+    }
+
+    private func becameWritable() {
+        // Unlike reading, being writable is the usual state: an armed watcher would fire every turn.
+        stopWriting()
+        wakeWriter(.ready)
+    }
+
+    private func wakeReader(_ outcome: Outcome) {
+        guard let waiter = storage.pointee.read.waiter else { return }
+        storage.pointee.read.waiter = nil
+        storage.pointee.read.deadline = .infinity
+        waiter.resume(returning: outcome)
+    }
+
+    private func wakeWriter(_ outcome: Outcome) {
+        guard let waiter = storage.pointee.write.waiter else { return }
+        storage.pointee.write.waiter = nil
+        storage.pointee.write.deadline = .infinity
+        waiter.resume(returning: outcome)
+    }
+
+    private func stopReading() {
+        guard storage.pointee.read.isArmed else { return }
+        storage.pointee.read.isArmed = false
+        ev_io_stop(loop, Self.readWatcher(storage))
+    }
+
+    private func stopWriting() {
+        guard storage.pointee.write.isArmed else { return }
+        storage.pointee.write.isArmed = false
+        ev_io_stop(loop, Self.writeWatcher(storage))
+    }
+
+    // One timer serves both directions and is not touched by a wait that ends in time: it is set to the earliest deadline
+    // it has heard of, and looks when it fires which deadlines are still meant.
+    private func startTimer(at seconds: Double) {
+        let timer = Self.timer(storage)
+        ev_timer_stop(loop, timer)
+        storage.pointee.timerIsDueAt = seconds
+        timer.pointee.at = max(0, seconds - ev_now(loop))
+        ev_timer_start(loop, timer)
+    }
+
+    private func deadlinePassed() {
+        let now = ev_now(loop)
+        storage.pointee.timerIsDueAt = .infinity
+        if storage.pointee.read.deadline <= now { wakeReader(.timedOut) }
+        if storage.pointee.write.deadline <= now { wakeWriter(.timedOut) }
+        let next = min(storage.pointee.read.deadline, storage.pointee.write.deadline)
+        if next < .infinity { startTimer(at: next) }
+    }
+}

@@ -1,0 +1,109 @@
+// A listening socket. The master makes it before it forks; the workers inherit it and share its queue of connections.
+// The descriptor is closed when the object goes or `close` is called, whichever is first.
+import CSporkShims
+import Glibc
+import SporkLoop
+
+/// A socket that accepts connections: TCP or Unix.
+public final class Listener {
+    /// Connections that the kernel keeps until they are accepted, unless the listener says otherwise.
+    public static let defaultBacklog: Int32 = 2048
+
+    /// Where it listens, with the port that the kernel chose.
+    public let address: SocketAddress
+
+    private var descriptor: Int32
+    private var readiness: Readiness?
+
+    /// Binds and listens.
+    ///
+    /// A Unix socket file that nobody listens on any more is replaced; one that is in use is left alone. Non-blocking;
+    /// IPv6 listeners take IPv6 only, so that both kinds can be bound side by side.
+    ///
+    /// - Throws: `SystemError`, naming bind or listen and the address.
+    public init(_ address: SocketAddress, backlog: Int32 = Listener.defaultBacklog) throws {
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(address.family, kind, 0)
+        guard descriptor >= 0 else { throw SystemError("socket for", address.description, number: errno) }
+        do {
+            switch address {
+            case .unix(let path): try UnixSocketFile.removeStale(path)
+            case .ipv6: try Self.set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, address)
+            case .ipv4: break
+            }
+            if address.family != AF_UNIX {
+                try Self.set(descriptor, SOL_SOCKET, SO_REUSEADDR, address)
+                // Accepted connections inherit it on Linux, which saves a system call for each.
+                try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address)
+            }
+            guard address.withSystemAddress({ bind(descriptor, $0, $1) }) == 0 else {
+                throw SystemError("bind", address.description, number: errno)
+            }
+            guard Glibc.listen(descriptor, backlog) == 0 else {
+                throw SystemError("listen on", address.description, number: errno)
+            }
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+        self.descriptor = descriptor
+        self.address = SocketAddress.local(of: descriptor) ?? address
+    }
+
+    isolated deinit { close() }
+
+    /// Waits for the next connection.
+    ///
+    /// With several processes on one listener each may be woken and find that another was faster; it goes on waiting.
+    ///
+    /// - Returns: the connection, or nil when the listener was closed.
+    /// - Throws: `SystemError` when the system has no descriptor or memory left for it: wait a little, then call again.
+    public func accept() async throws -> SocketStream? {
+        while descriptor >= 0 {
+            // A closed readiness is never replaced here: `close` sets the descriptor to -1.
+            let readiness = self.readiness ?? Readiness(descriptor: descriptor)
+            self.readiness = readiness
+            guard await readiness.readable() == .ready else { return nil }
+            if let stream = try tryAccept() { return stream }
+        }
+        return nil
+    }
+
+    /// Takes a connection if one waits.
+    ///
+    /// - Returns: nil when it would have blocked, or the listener is closed.
+    public func tryAccept() throws -> SocketStream? {
+        while descriptor >= 0 {
+            let result = spork_accept(descriptor)
+            if result >= 0 { return SocketStream(descriptor: result) }
+            switch -result {
+            case EAGAIN: return nil
+            // The connection has failed already; accept(2) says to treat these as EAGAIN and go on to the next.
+            case ECONNABORTED, EPROTO, ENETDOWN, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ENONET, ENOPROTOOPT: continue
+            default: throw SystemError("accept on", address.description, number: -result)
+            }
+        }
+        return nil
+    }
+
+    /// Stops being woken for connections until `accept` is called again; the kernel goes on queueing them.
+    public func pause() { readiness?.disarm() }
+
+    /// Closes this process's hold on the socket and wakes who waits in `accept`. Harmless when repeated.
+    ///
+    /// The socket itself goes with the last process that holds it.
+    public func close() {
+        readiness?.close()
+        readiness = nil
+        guard descriptor >= 0 else { return }
+        Glibc.close(descriptor)
+        descriptor = -1
+    }
+
+    private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ address: SocketAddress) throws {
+        var on: Int32 = 1
+        guard setsockopt(descriptor, level, option, &on, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
+            throw SystemError("set options of", address.description, number: errno)
+        }
+    }
+}

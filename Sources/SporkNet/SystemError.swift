@@ -1,0 +1,27 @@
+// The error of a system call, with what was attempted on what. Every floor that calls the kernel throws it; the command
+// line prints it as it is.
+import Glibc
+
+/// A system call that failed: the operation, its object and the reason.
+public nonisolated struct SystemError: Error, Equatable, CustomStringConvertible {
+    /// What was attempted, such as "bind".
+    public var operation: String
+    /// What it was attempted on, such as "127.0.0.1:80". Empty when there is nothing to name.
+    public var object: String
+    /// The system's error number.
+    public var number: Int32
+
+    /// An error of `operation` on `object`.
+    public init(_ operation: String, _ object: String = "", number: Int32) {
+        self.operation = operation
+        self.object = object
+        self.number = number
+    }
+
+    /// For example "bind 127.0.0.1:80: permission denied".
+    public var description: String {
+        let reason = String(cString: strerror(number))
+        let lowered = reason.prefix(1).lowercased() + reason.dropFirst()
+        return object.isEmpty ? "\(operation): \(lowered)" : "\(operation) \(object): \(lowered)"
+    }
+}
