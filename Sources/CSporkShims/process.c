@@ -3,50 +3,27 @@
 #define _GNU_SOURCE
 #include "CSporkShims.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-extern char **environ;
-
-static char *title_start;
-static size_t title_size;
-
-// The arguments and the environment lie behind one another on the stack's end. Their memory can carry a longer name
-// once the environment has been copied away. glibc passes main's arguments to constructors.
-__attribute__((constructor)) static void find_title_memory(int count, char **arguments) {
-    if (count < 1 || arguments == NULL || arguments[0] == NULL) return;
-    char *end = arguments[0];
-    for (int i = 0; i < count; i++) {
-        if (arguments[i] == end) end = arguments[i] + strlen(arguments[i]) + 1;
-    }
-    title_start = arguments[0];
-    title_size = (size_t)(end - arguments[0]);
-}
-
-void spork_set_process_title(const char *title) {
-    if (title_size < 2) return;
-    size_t length = strlen(title);
-    if (length > title_size - 1) length = title_size - 1;
-    memset(title_start, 0, title_size);
-    memcpy(title_start, title, length);
-}
 
 pid_t spork_fork(void) {
     pid_t pid = fork();
     return pid < 0 ? -errno : pid;
 }
 
-int spork_signal_when_parent_ends(int signal) { return prctl(PR_SET_PDEATHSIG, signal) < 0 ? -errno : 0; }
+int spork_pipe(int *ends) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
 
 void spork_reset_signals(void) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+}
+
+void spork_unblock_signals(void) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -75,6 +52,15 @@ int spork_take_signal(int descriptor, pid_t *sender) {
     if (count != (ssize_t)sizeof info) return 0;
     *sender = (pid_t)info.ssi_pid;
     return (int)info.ssi_signo;
+}
+
+int spork_thread_count(void) {
+    DIR *directory = opendir("/proc/self/task");
+    if (directory == NULL) return 0;
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
 }
 
 int spork_allowed_processors(void) {

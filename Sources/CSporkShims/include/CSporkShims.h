@@ -46,14 +46,15 @@ uint64_t spork_executor_enqueued(void);
 /// fork(2). Returns the child's pid to the parent, 0 to the child, a negated errno on failure.
 pid_t spork_fork(void);
 
-/// Sets the name that ps shows, over the memory of the original arguments; longer names are cut.
-void spork_set_process_title(const char *_Nonnull title);
+/// pipe2 with O_CLOEXEC. 0 or a negated errno.
+int spork_pipe(int *_Nonnull ends);
 
-/// Asks the kernel to send `signal` when the parent process ends (prctl PR_SET_PDEATHSIG).
-int spork_signal_when_parent_ends(int signal);
-
-/// Dispositions of all signals back to default, and none blocked.
+/// Dispositions of all signals back to default. What is blocked stays blocked, so that nothing is lost before a child has
+/// its own handlers.
 void spork_reset_signals(void);
+
+/// Lets all signals through.
+void spork_unblock_signals(void);
 
 /// Ignores a signal.
 void spork_ignore_signal(int signal);
@@ -63,6 +64,9 @@ int spork_signal_descriptor(const int *_Nonnull signals, size_t count);
 
 /// Takes one signal from such a descriptor, and the process that sent it. 0 when none waits.
 int spork_take_signal(int descriptor, pid_t *_Nonnull sender);
+
+/// How many threads this process has, from /proc; 0 when that cannot be read.
+int spork_thread_count(void);
 
 /// How many processors the affinity mask allows.
 int spork_allowed_processors(void);
