@@ -1,16 +1,17 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One worker, one thread: everything is on the main actor unless it says otherwise, and calling an
-// async function never leaves the caller's executor.
-let house: [SwiftSetting] = [
+let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
-    .defaultIsolation(MainActor.self),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .treatAllWarnings(as: .error),
 ]
+
+// One worker, one thread: everything is on the main actor unless it says otherwise, and calling an
+// async function never leaves the caller's executor.
+let house: [SwiftSetting] = [.defaultIsolation(MainActor.self)] + strict
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
 let package = Package(
@@ -54,7 +55,8 @@ let package = Package(
                 "Spork", "SporkLoad",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: house
+            // Its commands are values that ArgumentParser makes, which knows nothing of actors.
+            swiftSettings: strict
         ),
         .testTarget(
             name: "SporkLoopTests",

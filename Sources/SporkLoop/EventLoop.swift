@@ -18,7 +18,6 @@ public enum EventLoop {
 
     nonisolated(unsafe) private static var handle: OpaquePointer?
     nonisolated(unsafe) private static var isStopped = false
-    nonisolated(unsafe) private static var turns: UInt64 = 0
     nonisolated(unsafe) private static var jobsRun: UInt64 = 0
 
     /// libev's loop.
@@ -52,13 +51,16 @@ public enum EventLoop {
         return try outcome.get()
     }
 
-    /// Seconds of the loop's clock at the start of this turn, counted from some point in the past.
+    /// Seconds of a clock that never jumps, as of the last time the loop looked for events.
     ///
-    /// Read once a turn, so that asking costs nothing; `refreshNow` after long work.
-    package nonisolated static var now: Double { ev_now(libev) }
+    /// Read once a turn, so that asking costs nothing.
+    nonisolated(unsafe) package private(set) static var now: Double = 0
 
-    /// Reads the clock again, so that a timer set after long work does not fire early.
-    package nonisolated static func refreshNow() { ev_now_update(libev) }
+    /// Seconds since 1970, as of the last time the loop looked for events.
+    package nonisolated static var wallClock: Double { ev_now(libev) }
+
+    /// Counts the loop's turns: what was checked in this turn need not be checked again in it.
+    nonisolated(unsafe) package private(set) static var turns: UInt64 = 0
 
     /// What the loop has done so far.
     public static var statistics: Statistics {
@@ -78,7 +80,15 @@ public enum EventLoop {
     private nonisolated static func turn() {
         ev_run(libev, spork_executor_has_jobs() ? Int32(EVRUN_NOWAIT) : Int32(EVRUN_ONCE))
         turns &+= 1
+        now = monotonicSeconds()
         jobsRun &+= spork_executor_run(jobsBetweenPolls)
+    }
+
+    /// The clock behind `now`, read afresh.
+    package nonisolated static func monotonicSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     private nonisolated static func install() {
@@ -87,6 +97,7 @@ public enum EventLoop {
             fatalError("libev cannot make a loop: \(String(cString: strerror(errno)))")
         }
         handle = loop
+        now = monotonicSeconds()
         // Lives as long as the process: other threads may use it at any time.
         let wakeUp = UnsafeMutablePointer<ev_async>.allocate(capacity: 1)
         spork_async_init(wakeUp) { _, _, _ in }

@@ -97,6 +97,9 @@ package nonisolated final class Readiness {
         stopWriting()
     }
 
+    /// Wakes who waits to read although there may be nothing to read: it has to look why.
+    package func interruptReader() { wakeReader(.ready) }
+
     /// Ends all waits, now and later, with `.closed`. Harmless when repeated.
     package func close() {
         isClosed = true
@@ -180,12 +183,12 @@ package nonisolated final class Readiness {
         let timer = Self.timer(storage)
         ev_timer_stop(loop, timer)
         storage.pointee.timerIsDueAt = seconds
-        timer.pointee.at = max(0, seconds - ev_now(loop))
+        timer.pointee.at = max(0, seconds - EventLoop.now)
         ev_timer_start(loop, timer)
     }
 
     private func deadlinePassed() {
-        let now = ev_now(loop)
+        let now = EventLoop.monotonicSeconds()
         storage.pointee.timerIsDueAt = .infinity
         if storage.pointee.read.deadline <= now { wakeReader(.timedOut) }
         if storage.pointee.write.deadline <= now { wakeWriter(.timedOut) }

@@ -13,7 +13,8 @@ public final class Listener {
     public let address: SocketAddress
 
     private var descriptor: Int32
-    private var readiness: Readiness?
+    // Unsafe only in that `deinit` uses it, which belongs to no actor.
+    nonisolated(unsafe) private var readiness: Readiness?
 
     /// Binds and listens.
     ///
@@ -50,7 +51,10 @@ public final class Listener {
         self.address = SocketAddress.local(of: descriptor) ?? address
     }
 
-    isolated deinit { close() }
+    deinit {
+        readiness?.close()
+        if descriptor >= 0 { Glibc.close(descriptor) }
+    }
 
     /// Waits for the next connection.
     ///

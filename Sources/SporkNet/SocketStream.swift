@@ -20,7 +20,8 @@ public final class SocketStream {
     }
 
     private var descriptor: Int32
-    private let readiness: Readiness
+    // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
+    nonisolated(unsafe) private let readiness: Readiness
     private var readLimit = Double.infinity
     private var writeLimit = Double.infinity
 
@@ -30,7 +31,11 @@ public final class SocketStream {
         readiness = Readiness(descriptor: descriptor)
     }
 
-    isolated deinit { close() }
+    deinit {
+        guard descriptor >= 0 else { return }
+        readiness.close()
+        Glibc.close(descriptor)
+    }
 
     /// Whether `close` has been called.
     public var isClosed: Bool { descriptor < 0 }
@@ -159,6 +164,9 @@ public final class SocketStream {
             if sent < count { try await waitUntilWritable() }
         }
     }
+
+    /// Wakes the coroutine that waits in `waitUntilReadable`, which finds nothing to read and looks why it was woken.
+    package func interruptReader() { readiness.interruptReader() }
 
     /// Ends the stream towards the peer, which may go on sending.
     public func shutdownWrite() {

@@ -1,0 +1,73 @@
+// spork serve as a library call: binds, forks, serves a directory. What the command line does besides is parsing flags and
+// printing lines.
+import CSporkShims
+import Glibc
+import SporkHTTP
+import SporkLoop
+import SporkNet
+import SporkPrefork
+import SporkTasks
+
+/// A server for the files of a directory.
+public final class DirectoryServer {
+    private let directory: String
+    private let root: OpenFile
+    private let listeners: [Listener]
+    private let workers: Int
+
+    /// Opens the directory and binds the addresses; nothing is served yet.
+    ///
+    /// - Parameters:
+    ///   - directory: what to serve. Nothing outside of it can be reached, by links neither.
+    ///   - addresses: where to listen.
+    ///   - workers: how many processes serve.
+    /// - Throws: `SystemError`, naming what could not be opened or bound.
+    public init(directory: String, addresses: [SocketAddress], workers: Int) throws {
+        let root = spork_open_directory(directory)
+        guard root >= 0 else { throw SystemError("serve", directory, number: -root) }
+        self.directory = directory
+        self.root = OpenFile(descriptor: root)
+        listeners = try Self.bind(addresses)
+        self.workers = workers
+    }
+
+    /// Serves until a signal ends it; see `Master.run`.
+    ///
+    /// - Parameters:
+    ///   - started: called once with a line for people: what is served, where, by whom.
+    ///   - report: called with a line about anything an operator should know.
+    public func run(started: (String) -> Void, report: @escaping (String) -> Void) throws {
+        let root = root.descriptor
+        let master = Master(listeners: listeners, workers: workers, report: { report("\($0)") }) { worker in
+            let files = FileService(root: root)
+            let server = HTTPServer { files.respond(to: $0) }
+            spawn("drain") {
+                try await worker.draining.wait()
+                server.drain()
+            }
+            try await worker.serve { try await server.serve($0) }
+        }
+        try master.run { started(banner) }
+    }
+
+    private var banner: String {
+        let places = listeners.map { listener in
+            if case .unix = listener.address { "\(listener.address)" } else { "http://\(listener.address)" }
+        }
+        let processes = workers == 1 ? "1 worker" : "\(workers) workers"
+        return "Spork serves \(directory) at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes)"
+            + " · Ctrl-C ends it"
+    }
+
+    // When one address cannot be had, the socket files of those before it must not stay behind.
+    private static func bind(_ addresses: [SocketAddress]) throws -> [Listener] {
+        var listeners: [Listener] = []
+        do {
+            for address in addresses { listeners.append(try Listener(address)) }
+            return listeners
+        } catch {
+            for case .unix(let path) in listeners.map(\.address) { UnixSocketFile.remove(path) }
+            throw error
+        }
+    }
+}

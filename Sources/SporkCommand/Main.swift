@@ -1,0 +1,53 @@
+// The command line's entrance: finds the subcommand, runs it, and turns whatever goes wrong into one line and an exit code.
+// 0 it went well, 1 it could not be done, 2 it was called wrongly, 130 it was interrupted.
+import ArgumentParser
+import Glibc
+
+@main
+enum Main {
+    static func main() {
+        do {
+            var command = try SporkCommand.parseAsRoot()
+            try command.run()
+        } catch let exit as ExitCode {
+            Glibc.exit(exit.rawValue)
+        } catch {
+            // Help and version come as errors with exit code 0 too, and so does a missing subcommand.
+            if SporkCommand.exitCode(for: error).isSuccess || error is CleanExit { SporkCommand.exit(withError: error) }
+            let isMisuse = SporkCommand.exitCode(for: error) == .validationFailure
+            // The first line says it; what may follow are guesses at what was meant.
+            let misuse = SporkCommand.message(for: error).prefix { $0 != "\n" }
+            let message = isMisuse ? String(misuse) : "\(error)"
+            Console.complain(message + (isMisuse ? "; see 'spork help'" : ""))
+            Glibc.exit(isMisuse ? 2 : 1)
+        }
+    }
+}
+
+struct SporkCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spork",
+        abstract: "The pre-fork coroutine server for Swift.",
+        version: "0.1.0",
+        subcommands: [ServeCommand.self, BenchCommand.self]
+    )
+}
+
+enum Console {
+    /// Writes to standard output, unbuffered: nothing is left to be written twice after a fork.
+    static func say(_ text: String) { put(text, to: STDOUT_FILENO) }
+
+    /// One line on standard error.
+    static func complain(_ text: String) { put("spork: \(text)\n", to: STDERR_FILENO) }
+
+    private static func put(_ text: String, to descriptor: Int32) {
+        var text = text
+        text.withUTF8 { bytes in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = write(descriptor, UnsafeBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
+            }
+        }
+    }
+}

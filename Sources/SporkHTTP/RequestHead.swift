@@ -1,0 +1,119 @@
+// The head of a request, understood: what the parser found, with the bytes it was found in. One object serves all requests
+// of a connection, one after the other, so that a request allocates nothing; what is read from it is valid until the next.
+import Glibc
+
+/// The head of a request.
+package nonisolated final class RequestHead {
+    /// A place in the head's bytes.
+    package struct Slice: Equatable {
+        package var start: UInt32
+        package var end: UInt32
+
+        package init(_ start: Int, _ end: Int) {
+            self.start = UInt32(truncatingIfNeeded: start)
+            self.end = UInt32(truncatingIfNeeded: end)
+        }
+
+        package var isEmpty: Bool { start == end }
+    }
+
+    /// Fields that the server itself asks for; the parser remembers where they are.
+    package enum KnownField: Int, CaseIterable {
+        case host, connection, contentLength, transferEncoding, expect
+        case ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, ifRange, range
+        case accept, acceptEncoding, userAgent
+    }
+
+    /// The forms a target can have (RFC 9112, 3.2).
+    package enum TargetForm {
+        case origin, absolute, authority, asterisk
+    }
+
+    package internal(set) var method = HTTPMethod.unknown
+    package internal(set) var version = HTTPVersion.http11
+    package internal(set) var targetForm = TargetForm.origin
+    /// The target as it was sent.
+    package internal(set) var target = Slice(0, 0)
+    /// The path within the target, not decoded. Empty where an absolute target has none, which means "/".
+    package internal(set) var path = Slice(0, 0)
+    /// What follows the question mark within the target; nil without one.
+    package internal(set) var query: Slice?
+    /// Whether the connection stays open after the answer, as far as the client is concerned.
+    package internal(set) var keepsAlive = true
+    package internal(set) var contentLength: Int?
+    package internal(set) var isChunked = false
+    /// Whether the client waits for "100 Continue" before it sends content.
+    package internal(set) var expectsContinue = false
+
+    private var bytes = UnsafeMutableRawPointer.allocate(byteCount: 2048, alignment: 16)
+    private var capacity = 2048
+    private var fields = UnsafeMutablePointer<(name: Slice, value: Slice)>.allocate(capacity: 32)
+    private var fieldCapacity = 32
+    private let known = UnsafeMutablePointer<Slice>.allocate(capacity: KnownField.allCases.count)
+    // One bit a known field: whether `known` holds a value for it.
+    private var present: UInt32 = 0
+
+    /// How many fields there are.
+    package private(set) var fieldCount = 0
+
+    package init() {}
+
+    deinit {
+        bytes.deallocate()
+        fields.deallocate()
+        known.deallocate()
+    }
+
+    /// The bytes at a place.
+    package func bytes(_ slice: Slice) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: bytes + Int(slice.start), count: Int(slice.end - slice.start))
+    }
+
+    /// The value of a field, the first where there are several. Costs nothing to ask.
+    package func value(_ field: KnownField) -> UnsafeRawBufferPointer? {
+        present >> UInt32(field.rawValue) & 1 == 0 ? nil : bytes(known[field.rawValue])
+    }
+
+    /// The name and the value of the field at a position.
+    package func field(at index: Int) -> (name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        precondition(index < fieldCount)
+        return (bytes(fields[index].name), bytes(fields[index].value))
+    }
+
+    func has(_ field: KnownField) -> Bool { present >> UInt32(field.rawValue) & 1 == 1 }
+
+    func begin() {
+        (fieldCount, present) = (0, 0)
+        (contentLength, isChunked, expectsContinue, keepsAlive) = (nil, false, false, true)
+        query = nil
+    }
+
+    func append(name: Slice, value: Slice) {
+        if fieldCount == fieldCapacity {
+            let larger = UnsafeMutablePointer<(name: Slice, value: Slice)>.allocate(capacity: fieldCapacity * 2)
+            larger.moveInitialize(from: fields, count: fieldCount)
+            fields.deallocate()
+            (fields, fieldCapacity) = (larger, fieldCapacity * 2)
+        }
+        (fields + fieldCount).initialize(to: (name, value))
+        fieldCount += 1
+    }
+
+    /// Remembers a known field, unless it was there before.
+    func note(_ field: KnownField, _ value: Slice) {
+        guard !has(field) else { return }
+        present |= 1 << UInt32(field.rawValue)
+        known[field.rawValue] = value
+    }
+
+    /// Copies the head, to which all places refer.
+    func keep(_ head: UnsafeRawBufferPointer) {
+        guard let source = head.baseAddress else { return }
+        if head.count > capacity {
+            bytes.deallocate()
+            capacity = max(head.count, capacity * 2)
+            bytes = .allocate(byteCount: capacity, alignment: 16)
+        }
+        bytes.copyMemory(from: source, byteCount: head.count)
+    }
+}

@@ -1,0 +1,161 @@
+// One client's connection: reads requests, has them answered in order, and decides when to close. One coroutine runs `run`
+// from accept to close; HTTPServer starts it and tells it to drain.
+//
+// Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before the coroutine waits
+// for input; after a request that could not be understood nothing more is read as one.
+import SporkLoop
+import SporkNet
+
+package final class ServerConnection {
+    private let stream: SocketStream
+    private let configuration: HTTPServer.Configuration
+    private let respond: (RequestHead) -> Response
+    private var parser: RequestParser
+    private let head = RequestHead()
+    private var input = InputBuffer()
+    private var output = OutputBuffer()
+    private var isDraining = false
+
+    package init(
+        _ stream: SocketStream,
+        _ configuration: HTTPServer.Configuration,
+        respond: @escaping (RequestHead) -> Response
+    ) {
+        self.stream = stream
+        self.configuration = configuration
+        self.respond = respond
+        parser = RequestParser(limits: configuration.requestLimits)
+        stream.writeTimeout = configuration.writeTimeout
+    }
+
+    /// Answers the next request with `Connection: close`; closes at once when none has begun.
+    package func drain() {
+        isDraining = true
+        stream.interruptReader()
+    }
+
+    /// Serves requests until the connection has to close. Closing the stream is the caller's.
+    ///
+    /// - Throws: when the peer is gone or does not take what is sent; there is nobody left to tell.
+    package func run() async throws(StreamError) {
+        // Set with the first byte of a request, for the whole head: a byte now and then does not buy more time.
+        var deadline = Deadline.never
+        while true {
+            switch input.isEmpty ? .needMore : parser.advance(over: input.bytes, into: head) {
+            case .head(let length):
+                input.consume(length)
+                parser.reset()
+                deadline = .never
+                guard try await answer() else { return }
+            case .refuse(let refusal):
+                return try await refuse(refusal.status)
+            case .needMore:
+                if !output.isEmpty { try await flush() }
+                input.keep()
+                if deadline == .never, !input.isEmpty { deadline = .after(configuration.headerTimeout) }
+                guard try await receive(until: deadline) else { return }
+            }
+        }
+    }
+
+    /// Waits for more input. False when the connection is to be closed instead.
+    private func receive(until deadline: Deadline) async throws(StreamError) -> Bool {
+        while true {
+            if isDraining, input.isEmpty {
+                // Only what has arrived already is still answered.
+                return try input.receive(from: stream) == .bytes
+            }
+            do {
+                let idle = input.isEmpty ? Deadline.after(configuration.keepAliveTimeout) : deadline
+                try await stream.waitUntilReadable(until: idle)
+            } catch .timedOut {
+                if !input.isEmpty { try await refuse(.requestTimeout) }
+                return false
+            }
+            switch try input.receive(from: stream) {
+            case .bytes: return true
+            case .endOfStream: return false
+            case .nothingYet: continue
+            }
+        }
+    }
+
+    /// Answers the request in `head`. False when the connection is to be closed.
+    private func answer() async throws(StreamError) -> Bool {
+        let response = respond(head)
+        // Nobody here reads content, so what follows it cannot be told from it.
+        let hasContent = head.isChunked || (head.contentLength ?? 0) > 0
+        let closes = !head.keepsAlive || hasContent || isDraining
+        let persistence: ResponseSerializer.Persistence =
+            closes ? .closes : head.version == .http10 ? .announced : .implied
+        ResponseSerializer.appendHead(of: response, persistence, to: &output)
+        if head.method != .head { try await send(response.body) }
+        if closes {
+            if !output.isEmpty { try await flush() }
+            if hasContent || !input.isEmpty { await linger() }
+            return false
+        }
+        if output.count >= OutputBuffer.usualSize { try await flush() }
+        return true
+    }
+
+    private func send(_ body: Response.Body) async throws(StreamError) {
+        switch body {
+        case .empty:
+            break
+        case .bytes(let bytes):
+            output.append(bytes)
+        case .block(let block, let range):
+            let part = UnsafeRawBufferPointer(rebasing: block.bytes[range])
+            if part.count <= configuration.mostGathered {
+                output.append(part)
+            } else {
+                input.keep()
+                try await stream.write(output.bytes, part)
+                output.removeAll()
+            }
+        case .file(let file, let range):
+            input.keep()
+            if !output.isEmpty {
+                try await stream.write(output.bytes, more: true)
+                output.removeAll()
+            }
+            try await stream.sendFile(file.descriptor, from: range.lowerBound, count: range.count)
+        }
+    }
+
+    private func flush() async throws(StreamError) {
+        input.keep()
+        try await stream.write(output.bytes)
+        output.removeAll()
+    }
+
+    /// Says what was wrong with a request and closes: where the next one would begin is unknown (RFC 9112, 2.2, 9.6).
+    private func refuse(_ status: Status) async throws(StreamError) {
+        let response = Response.page(status)
+        ResponseSerializer.appendHead(of: response, .closes, to: &output)
+        try await send(response.body)
+        try await flush()
+        await linger()
+    }
+
+    /// Reads on for a while after the last answer, because a close with unread input would make the kernel reset the
+    /// connection, and the client might lose the answer (RFC 9112, 9.6).
+    private func linger() async {
+        stream.shutdownWrite()
+        let deadline = Deadline.after(configuration.lingerTimeout)
+        var rest = configuration.mostLingered
+        do throws(StreamError) {
+            while rest > 0 {
+                input.consume(input.bytes.count)
+                switch try input.receive(from: stream) {
+                case .endOfStream: return
+                case .bytes: rest -= input.bytes.count
+                case .nothingYet: try await stream.waitUntilReadable(until: deadline)
+                }
+            }
+        } catch {
+            // The client is gone or too slow; it has had its answer.
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// This floor's files are being written.

@@ -1,0 +1,138 @@
+// Runs a plan: forks the load processes, shows how it goes, collects what they counted. The parent has no loop and no
+// task; like the server's master it reads signals from a descriptor and waits in one place.
+import CSporkShims
+import Glibc
+import SporkLoop
+import SporkNet
+
+/// One run of load, from the first connection to the last answer.
+public struct LoadRun {
+    /// What came of a run.
+    public struct Result {
+        /// All processes' counts.
+        public var tally = LoadTally()
+        /// How long requests were sent, in seconds.
+        public var seconds: Double = 0
+        /// The generator's own processor time, in seconds.
+        public var userSeconds: Double = 0
+        /// The part of it in the kernel.
+        public var systemSeconds: Double = 0
+        /// Each process's requests a second, sampled ten times a second.
+        public var rates: [Double] = []
+        /// Whether a signal ended it before its time.
+        public var isInterrupted = false
+        /// Processes that died instead of reporting.
+        public var lostProcesses = 0
+    }
+
+    /// Whether there is a terminal to show progress on.
+    public static var canShowProgress: Bool { LiveLine.isPossible }
+
+    private let plan: LoadPlan
+    private let showsProgress: Bool
+
+    /// Prepares a run of `plan`. `showsProgress` draws a line on standard error and keeps it up to date.
+    public init(_ plan: LoadPlan, showsProgress: Bool) {
+        self.plan = plan
+        self.showsProgress = showsProgress
+    }
+
+    /// Runs it. INT and TERM end it early, with what there is.
+    ///
+    /// - Throws: `SystemError` when processes cannot be made.
+    public func run() throws -> Result {
+        guard let progress = LoadProgress(processes: plan.processes) else {
+            throw SystemError("map memory", number: errno)
+        }
+        defer { progress.unmap() }
+        let numbers = [SIGINT, SIGTERM]
+        let signals = spork_signal_descriptor(numbers, numbers.count)
+        guard signals >= 0 else { throw SystemError("signalfd", number: -signals) }
+        defer {
+            Glibc.close(signals)
+            spork_unblock_signals()
+        }
+        let before = Self.childrenTimes()
+        var reports: [LoadReportPipe] = []
+        do {
+            for process in 0..<plan.processes {
+                reports.append(try fork(process, progress, signals))
+            }
+        } catch {
+            for report in reports { report.abandon() }
+            throw error
+        }
+        var result = Result()
+        let start = EventLoop.monotonicSeconds()
+        var sampler = RateSampler(processes: plan.processes, start: start)
+        while let news = LoadReportPipe.wait(for: &reports, signals: signals, milliseconds: 100) {
+            if news == .signal {
+                var sender: pid_t = 0
+                while spork_take_signal(signals, &sender) != 0 { result.isInterrupted = true }
+                for report in reports { report.askToEnd() }
+            }
+            let elapsed = EventLoop.monotonicSeconds() - start
+            if elapsed < plan.duration.seconds { result.rates += sampler.sample(progress, at: start + elapsed) }
+            if showsProgress { LiveLine.show(progress.total, elapsed: elapsed, of: plan.duration.seconds) }
+        }
+        if showsProgress { LiveLine.clear() }
+        let elapsed = EventLoop.monotonicSeconds() - start
+        result.seconds = result.isInterrupted ? min(elapsed, plan.duration.seconds) : plan.duration.seconds
+        for report in reports {
+            if let tally = report.tally { result.tally.add(tally) } else { result.lostProcesses += 1 }
+        }
+        let after = Self.childrenTimes()
+        result.userSeconds = after.user - before.user
+        result.systemSeconds = after.system - before.system
+        return result
+    }
+
+    private func fork(_ process: Int, _ progress: LoadProgress, _ signals: Int32) throws -> LoadReportPipe {
+        var ends: [Int32] = [-1, -1]
+        let failure = -spork_pipe(&ends)
+        guard failure == 0 else { throw SystemError("pipe", number: failure) }
+        let pid = spork_fork()
+        guard pid >= 0 else { throw SystemError("fork", number: -pid) }
+        if pid > 0 {
+            Glibc.close(ends[1])
+            return LoadReportPipe(pid: pid, descriptor: ends[0])
+        }
+        Glibc.close(ends[0])
+        Glibc.close(signals)
+        spork_reset_signals()
+        // Ctrl-C reaches the whole foreground group; the parent decides what it means.
+        spork_ignore_signal(SIGINT)
+        spork_ignore_signal(SIGPIPE)
+        LoadProcess.run(plan, number: process, progress: progress, report: ends[1])
+    }
+
+    private static func childrenTimes() -> (user: Double, system: Double) {
+        var usage = rusage()
+        getrusage(RUSAGE_CHILDREN.rawValue, &usage)
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
+        return (seconds(usage.ru_utime), seconds(usage.ru_stime))
+    }
+}
+
+/// Turns growing counters into requests a second of each process.
+private struct RateSampler {
+    private var counts: [Int]
+    private var time: Double
+
+    init(processes: Int, start: Double) {
+        counts = [Int](repeating: 0, count: processes)
+        time = start
+    }
+
+    mutating func sample(_ progress: LoadProgress, at now: Double) -> [Double] {
+        // Anything shorter would measure the sampling.
+        guard now - time >= 0.05 else { return [] }
+        let rates = counts.indices.map { index in
+            let count = progress.responses(row: index)
+            defer { counts[index] = count }
+            return Double(count - counts[index]) / (now - time)
+        }
+        time = now
+        return rates
+    }
+}

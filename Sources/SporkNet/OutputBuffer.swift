@@ -1,0 +1,96 @@
+// What a connection is about to send. Replies to requests that arrived together are gathered here and leave in one write.
+// A connection has a block only while something waits; blocks of the usual size go round within the worker.
+import Glibc
+
+/// Bytes of one connection that have not been sent.
+package nonisolated struct OutputBuffer: ~Copyable {
+    /// The size of a block, and what may gather before it is better sent.
+    package static let usualSize = 32 * 1024
+
+    private static let mostSpareBlocks = 64
+    nonisolated(unsafe) private static var spareBlocks: [UnsafeMutableRawPointer] = {
+        var blocks: [UnsafeMutableRawPointer] = []
+        blocks.reserveCapacity(mostSpareBlocks)
+        return blocks
+    }()
+
+    private var block: UnsafeMutableRawPointer?
+    private var capacity = 0
+
+    /// How many bytes wait.
+    package private(set) var count = 0
+
+    package init() {}
+
+    deinit { Self.release(block, capacity) }
+
+    package var isEmpty: Bool { count == 0 }
+
+    /// What waits to be sent. The memory stays where it is until the next append or `removeAll`.
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: block, count: count) }
+
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        room(for: bytes.count).copyMemory(from: source, byteCount: bytes.count)
+        count += bytes.count
+    }
+
+    package mutating func append(_ text: StaticString) {
+        append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    package mutating func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
+
+    package mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Appends a number in decimal digits.
+    package mutating func append(decimal number: Int) {
+        var rest = number.magnitude
+        var digits: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        withUnsafeMutableBytes(of: &digits) { room in
+            var position = room.count
+            repeat {
+                position -= 1
+                room[position] = UInt8(ascii: "0") + UInt8(rest % 10)
+                rest /= 10
+            } while rest > 0
+            if number < 0 {
+                position -= 1
+                room[position] = UInt8(ascii: "-")
+            }
+            append(UnsafeRawBufferPointer(rebasing: room[position...]))
+        }
+    }
+
+    /// Forgets everything, and gives the memory back to the worker.
+    package mutating func removeAll() {
+        Self.release(block, capacity)
+        (block, capacity, count) = (nil, 0, 0)
+    }
+
+    private mutating func room(for more: Int) -> UnsafeMutableRawPointer {
+        if let block, capacity - count >= more { return block + count }
+        var size = max(Self.usualSize, capacity)
+        while size - count < more { size *= 2 }
+        let larger =
+            size == Self.usualSize
+            ? Self.spareBlocks.popLast() ?? .allocate(byteCount: size, alignment: 64)
+            : .allocate(byteCount: size, alignment: 64)
+        if let block { larger.copyMemory(from: block, byteCount: count) }
+        Self.release(block, capacity)
+        (block, capacity) = (larger, size)
+        return larger + count
+    }
+
+    private static func release(_ block: UnsafeMutableRawPointer?, _ capacity: Int) {
+        guard let block else { return }
+        if capacity == usualSize, spareBlocks.count < mostSpareBlocks {
+            spareBlocks.append(block)
+        } else {
+            block.deallocate()
+        }
+    }
+}

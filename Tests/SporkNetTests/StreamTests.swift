@@ -1,0 +1,139 @@
+// Streams and listeners on the loop, each test in a process of its own; see ExecutorTests.
+import Glibc
+import SporkLoop
+import SporkNet
+import SporkTasks
+import Testing
+
+@Suite struct StreamTests {
+    @Test("bytes arrive whole through a slow reader, over TCP and over a Unix socket, IPv4 and IPv6")
+    func echo() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let path = "unix:/tmp/spork-stream-test-\(getpid()).sock"
+                for text in ["127.0.0.1:0", "[::1]:0", path] {
+                    let address = try #require(SocketAddress(text))
+                    let listener = try Listener(address)
+                    let payload = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
+                    let server = spawn {
+                        let stream = try #require(try await listener.accept())
+                        try await stream.write(payload)
+                        stream.shutdownWrite()
+                        #expect(try await stream.read(atMost: 10) == [])
+                    }
+                    let client = try await SocketStream.connect(to: listener.address, within: .seconds(5))
+                    var received: [UInt8] = []
+                    while true {
+                        let part = try await client.read(atMost: 10_000)
+                        if part.isEmpty { break }
+                        received += part
+                        if received.count < 100_000 { try await sleep(for: .milliseconds(1)) }
+                    }
+                    #expect(received == payload)
+                    client.close()
+                    try await server.value
+                    listener.close()
+                }
+                unlink(String(path.dropFirst(5)))
+            }
+            exit(0)
+        }
+    }
+
+    @Test("a read gives up after its time limit, and the stream can be read again")
+    func readTimeout() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let listener = try Listener(try #require(SocketAddress("127.0.0.1:0")))
+                let client = try await SocketStream.connect(to: listener.address)
+                let server = try #require(try await listener.accept())
+                client.readTimeout = .milliseconds(30)
+                let clock = ContinuousClock()
+                for _ in 0..<3 {
+                    let time = await clock.measure {
+                        await #expect(throws: StreamError.timedOut) { try await client.read(atMost: 1) }
+                    }
+                    #expect(time >= .milliseconds(29))
+                    #expect(time < .milliseconds(1000))
+                }
+                try await server.write(Array("x".utf8))
+                #expect(try await client.read(atMost: 1) == Array("x".utf8))
+            }
+            exit(0)
+        }
+    }
+
+    @Test("a write to a peer that takes nothing gives up after its time limit")
+    func writeTimeout() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let listener = try Listener(try #require(SocketAddress("127.0.0.1:0")))
+                let client = try await SocketStream.connect(to: listener.address)
+                let server = try #require(try await listener.accept())
+                server.writeTimeout = .milliseconds(30)
+                await #expect(throws: StreamError.timedOut) {
+                    try await server.write([UInt8](repeating: 1, count: 50_000_000))
+                }
+                client.close()
+            }
+            exit(0)
+        }
+    }
+
+    @Test("closing wakes the reader with .closed, and a closed listener ends accept")
+    func closeWakes() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let listener = try Listener(try #require(SocketAddress("127.0.0.1:0")))
+                let client = try await SocketStream.connect(to: listener.address)
+                let reader = spawn { try await client.read(atMost: 1) }
+                let acceptor = spawn { () -> Bool in
+                    _ = try await listener.accept()
+                    return try await listener.accept() == nil
+                }
+                try await sleep(for: .milliseconds(5))
+                client.close()
+                listener.close()
+                await #expect(throws: StreamError.closed) { try await reader.value }
+                #expect(try await acceptor.value)
+                await #expect(throws: StreamError.closed) { try await client.write([1]) }
+                client.close()
+            }
+            exit(0)
+        }
+    }
+
+    @Test("a socket file that nobody listens on is replaced, a live one and a plain file are not")
+    func socketFiles() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let path = "/tmp/spork-stale-test-\(getpid()).sock"
+                defer { unlink(path) }
+                let address = SocketAddress.unix(path)
+                let first = try Listener(address)
+                #expect(throws: SystemError("bind", "unix:\(path)", number: EADDRINUSE)) { try Listener(address) }
+                first.close()
+                let second = try Listener(address)
+                second.close()
+                unlink(path)
+                close(creat(path, 0o600))
+                #expect(throws: SystemError("bind", "unix:\(path)", number: EEXIST)) { try Listener(address) }
+            }
+            exit(0)
+        }
+    }
+
+    @Test("connecting to nobody is a typed error")
+    func refused() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let listener = try Listener(try #require(SocketAddress("127.0.0.1:0")))
+                let address = listener.address
+                listener.close()
+                let error = await #expect(throws: SystemError.self) { try await SocketStream.connect(to: address) }
+                #expect(error?.description == "connect \(address): connection refused")
+            }
+            exit(0)
+        }
+    }
+}
