@@ -1,0 +1,196 @@
+"""The load generator from outside: its report, its exit codes, and whether its count is the server's."""
+
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+
+class CountingServer(threading.Thread):
+    """Answers every request and counts it; can refuse to answer well."""
+
+    def __init__(self, answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, world\n", closes: bool = False):
+        super().__init__(daemon=True)
+        self.answer, self.closes = answer, closes
+        self.count = 0
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/x?y=z"
+        self.start()
+
+    def run(self) -> None:
+        listener, open_connections = self.socket, {}
+        poll = select.epoll()
+        poll.register(listener, select.EPOLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor == listener.fileno():
+                    connection = listener.accept()[0]
+                    open_connections[connection.fileno()] = connection
+                    poll.register(connection, select.EPOLLIN)
+                    continue
+                connection = open_connections[descriptor]
+                try:
+                    data = connection.recv(65536)
+                except ConnectionError:
+                    data = b""
+                if not data:
+                    del open_connections[descriptor]
+                    connection.close()
+                    continue
+                assert data.startswith(b"GET /x?y=z HTTP/1.1\r\nHost: 127.0.0.1:") and data.endswith(b"\r\n\r\n")
+                self.count += 1
+                connection.sendall(self.answer)
+                if self.closes:
+                    del open_connections[descriptor]
+                    connection.close()
+
+
+def bench(spork: str, *arguments: str, timeout: float = 40) -> subprocess.CompletedProcess:
+    return subprocess.run([spork, "bench", *arguments], capture_output=True, timeout=timeout, text=True)
+
+
+def requests_of(output: str) -> int:
+    return int(re.search(r"^  (\d+) requests in ", output, re.M)[1])
+
+
+def test_report(spork: str, start, site: Path):
+    """The lines that people and scripts know from wrk, and the generator's own processor time."""
+    server = start(site, "-w", "1")
+    result = bench(spork, f"{server.url}/1k.bin", "-c8", "-t2", "-d1s")
+    assert (result.returncode, result.stderr) == (0, "")
+    for pattern in [
+        r"^Running 1s test @ http://127\.0\.0\.1:\d+/1k\.bin\n  2 processes and 8 connections\n",
+        r"^    Latency +[\d.]+[mu]?s +[\d.]+[mu]?s +[\d.]+[mu]?s +[\d.]+%$", r"^    Req/Sec +[\d.]+k? +[\d.]+k? +[\d.]+k? +[\d.]+%$",
+        r"^  Latency Distribution\n +50% +[\d.]+[mu]?s\n +75% .*\n +90% .*\n +99% .*\n +99\.9% .*\n +99\.99% ",
+        r"^  \d+ requests in 1\.00s, [\d.]+[KMG]?B read$", r"^Requests/sec: +[\d.]+$", r"^Transfer/sec: +[\d.]+[KMG]?B$",
+        r"^Generator CPU: \d+% of 2 cores, [\d.]+ us a request \(user [\d.]+ s, system [\d.]+ s\)$",
+    ]:
+        assert re.search(pattern, result.stdout, re.M), f"{pattern}\n{result.stdout}"
+    assert "errors" not in result.stdout and "Non-2xx" not in result.stdout
+    rate = float(re.search(r"Requests/sec: +([\d.]+)", result.stdout)[1])
+    assert requests_of(result.stdout) == pytest.approx(rate, rel=0.05)
+    server.stop()
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_count_is_the_servers(spork: str, processes: str):
+    """Every request that the server has seen is counted, those at the end too."""
+    server = CountingServer()
+    result = bench(spork, server.url, "-c", "16", "-t", processes, "-d", "2s")
+    assert result.returncode == 0 and requests_of(result.stdout) == server.count > 1000
+
+
+@pytest.mark.parametrize(
+    "answer,closes",
+    [
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", True), (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", True),
+        (b"HTTP/1.0 200 OK\r\n\r\nold", True), (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", False),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", False),
+    ],
+)
+def test_kinds_of_answers(spork: str, answer: bytes, closes: bool):
+    """Answers that end in other ways are counted as well, without errors."""
+    server = CountingServer(answer, closes)
+    result = bench(spork, server.url, "-c4", "-t1", "-d500ms")
+    assert result.returncode == 0 and requests_of(result.stdout) == server.count > 50
+    assert "errors" not in result.stdout
+
+
+def test_failures_are_named(spork: str, start, site: Path):
+    """Statuses, answers that are none, connections that break, and silence, each by its name."""
+    server = start(site, "-w", "1")
+    missing = bench(spork, f"{server.url}/missing", "-c2", "-t1", "-d300ms")
+    assert missing.returncode == 0
+    assert int(re.search(r"Non-2xx or 3xx responses: (\d+)", missing.stdout)[1]) == requests_of(missing.stdout) > 0
+    nonsense = bench(spork, CountingServer(b"nonsense\r\n\r\n").url, "-c2", "-t1", "-d300ms")
+    assert nonsense.returncode == 1 and re.search(r"Socket errors: .* malformed [1-9]", nonsense.stdout)
+    broken = bench(spork, CountingServer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", True).url, "-c2", "-t1", "-d300ms")
+    assert broken.returncode == 1 and re.search(r"Socket errors: .* read [1-9]", broken.stdout)
+    silent = bench(spork, CountingServer(b"").url, "-c2", "-t1", "-d300ms", "-T200ms")
+    assert silent.returncode == 1 and re.search(r"Socket errors: .* timeout [1-9]", silent.stdout)
+
+
+def test_unreachable(spork: str):
+    """Nobody there: exit code 1, and the refusals are counted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    result = bench(spork, url, "-c2", "-t1", "-d300ms")
+    assert result.returncode == 1 and re.search(r"Socket errors: connect [1-9]", result.stdout)
+    assert result.stderr == f"spork: {url} gave no answer\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["http://127.0.0.1/", "-c0"], ["http://127.0.0.1/", "-dx"], ["http://127.0.0.1/", "-d0"], ["http://127.0.0.1/", "--nope"],
+     ["--sweep", "workers=1"], ["--sweep", "workers=x", "--spawn", "a {port}"], ["--sweep", "workers=1", "--spawn", "a"]],
+)
+def test_bad_usage(spork: str, arguments: list[str]):
+    """A call that makes no sense: one line, exit code 2."""
+    result = bench(spork, *arguments)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+def test_interrupt(spork: str, start, site: Path):
+    """Ctrl-C ends a run with its report."""
+    server = start(site, "-w", "1")
+    command = [spork, "bench", f"{server.url}/1k.bin", "-c4", "-t1", "-d60s"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        output = process.stdout.read()
+        assert process.wait(5) == 130
+    assert requests_of(output) > 100 and "Interrupted" in output
+    server.stop()
+
+
+def test_live_line(spork: str, start, site: Path):
+    """A terminal shows how it goes; a pipe does not."""
+    server = start(site, "-w", "1")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(spork, [spork, "bench", f"{server.url}/1k.bin", "-c4", "-t1", "-d1s"])
+    output = b""
+    try:
+        while part := os.read(terminal, 4096):
+            output += part
+    except OSError:
+        pass  # The terminal of a process that has ended.
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert re.search(rb"\r\x1b\[K0\.\d s  \d+ requests/s  0 errors  [01] s left", output)
+    assert b"Requests/sec:" in output
+    server.stop()
+
+
+def test_sweep(spork: str, site: Path):
+    """A row for each number of workers, with the server's processor time; all servers are gone afterwards."""
+    command = f"'{spork}' serve '{site}' -w {{workers}} -b 127.0.0.1:{{port}}"
+    arguments = ["--sweep", "workers=1,2", "--spawn", command, "-c8", "-t1", "-d1s"]
+    result = bench(spork, "http://127.0.0.1:{port}/1k.bin", *arguments)
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines() if re.match(r" +\d", line)]
+    assert [row[0] for row in rows] == ["1", "2"]
+    for row in rows:
+        assert float(row[1]) > 100 and 0.5 < float(row[4]) < 1000 and row[9] == "0"
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and str(site) in command_of(pid)]
+
+
+def test_sweep_of_nothing(spork: str):
+    """A command that ends, or does not listen, is said."""
+    result = bench(spork, "--sweep", "workers=1", "--spawn", "true {port}", "-d1s")
+    assert result.returncode == 1 and "the server ended before it could be reached" in result.stderr
+
+
+def command_of(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
