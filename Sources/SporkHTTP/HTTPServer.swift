@@ -9,6 +9,8 @@ public final class HTTPServer {
     public struct Configuration {
         /// How long the head of a request may take from its first byte on.
         public var headerTimeout: Duration = .seconds(10)
+        /// How long it may still take when the server drains.
+        public var drainHeaderTimeout: Duration = .seconds(2)
         /// How long a connection may be idle between requests, and before the first.
         public var keepAliveTimeout: Duration = .seconds(75)
         /// How long a client may take nothing of an answer.

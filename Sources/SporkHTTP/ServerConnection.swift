@@ -15,6 +15,8 @@ package final class ServerConnection {
     private var input = InputBuffer()
     private var output = OutputBuffer()
     private var isDraining = false
+    // For a head that had begun when the drain did; it may be one that its client has only half sent, and will never finish.
+    private var drainDeadline = Deadline.never
 
     package init(
         _ stream: SocketStream,
@@ -28,9 +30,11 @@ package final class ServerConnection {
         stream.writeTimeout = configuration.writeTimeout
     }
 
-    /// Answers the next request with `Connection: close`; closes at once when none has begun.
+    /// Answers the next request with `Connection: close`; closes at once when none has begun, and soon when one does not
+    /// get on.
     package func drain() {
         isDraining = true
+        drainDeadline = .after(configuration.drainHeaderTimeout)
         stream.interruptReader()
     }
 
@@ -66,8 +70,8 @@ package final class ServerConnection {
                 return try input.receive(from: stream) == .bytes
             }
             do {
-                let idle = input.isEmpty ? Deadline.after(configuration.keepAliveTimeout) : deadline
-                try await stream.waitUntilReadable(until: idle)
+                let limit = input.isEmpty ? .after(configuration.keepAliveTimeout) : min(deadline, drainDeadline)
+                try await stream.waitUntilReadable(until: limit)
             } catch .timedOut {
                 if !input.isEmpty { try await refuse(.requestTimeout) }
                 return false
