@@ -74,8 +74,16 @@ let package = Package(
             dependencies: ["SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop"],
             swiftSettings: house
         ),
-        .testTarget(name: "SporkTests", dependencies: ["Spork"], swiftSettings: house),
-        .testTarget(name: "SporkLoadTests", dependencies: ["SporkLoad"], swiftSettings: house),
+        .testTarget(
+            name: "SporkTests",
+            dependencies: ["Spork", "SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
+            swiftSettings: house
+        ),
+        .testTarget(
+            name: "SporkLoadTests",
+            dependencies: ["SporkLoad", "SporkNet", .product(name: "Histogram", package: "hdrhistogram-swift")],
+            swiftSettings: house
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -60,12 +60,16 @@ final class CachedFile {
     /// Whether this is the entry for `path`, and not for another with the same hash.
     func matches(_ path: UnsafeRawBufferPointer) -> Bool {
         self.path.withUnsafeBytes { own in
-            guard own.count == path.count + 1, let left = own.baseAddress, let right = path.baseAddress else { return false }
+            guard own.count == path.count + 1, let left = own.baseAddress, let right = path.baseAddress else {
+                return false
+            }
             return memcmp(left, right, path.count) == 0
         }
     }
 
-    /// What the file system says about the path now. False when there is nothing any more.
+    /// What the file system says about the path now.
+    ///
+    /// False when there is nothing any more.
     func readStatus(below root: Int32, into status: inout SporkFileStatus) -> Bool {
         path.withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress else { return false }

@@ -49,7 +49,11 @@ enum DirectoryListing {
         for entry in entries { append(entry, to: &page) }
         page += "</table>\n</html>\n"
         let type = Response.Field("Content-Type", "text/html; charset=utf-8")
-        return Response(.ok, fields: [type, Response.Field("Cache-Control", "no-cache")], body: .bytes(Array(page.utf8)))
+        return Response(
+            .ok,
+            fields: [type, Response.Field("Cache-Control", "no-cache")],
+            body: .bytes(Array(page.utf8))
+        )
     }
 
     private static func append(_ entry: Entry, to page: inout String) {

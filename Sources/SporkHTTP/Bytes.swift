@@ -5,7 +5,8 @@ import Glibc
 extension UnsafeRawBufferPointer {
     /// Whether these are exactly the bytes of `text`.
     package nonisolated func isEqual(_ text: StaticString) -> Bool {
-        count == text.utf8CodeUnitCount && memcmp(baseAddress ?? UnsafeRawPointer(text.utf8Start), text.utf8Start, count) == 0
+        count == text.utf8CodeUnitCount
+            && memcmp(baseAddress ?? UnsafeRawPointer(text.utf8Start), text.utf8Start, count) == 0
     }
 
     /// Whether these are the bytes of `text`, which is in lower case, in any case.

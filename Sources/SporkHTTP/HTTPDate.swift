@@ -90,7 +90,7 @@ private nonisolated struct DateReader {
 
     init(_ text: UnsafeRawBufferPointer) { self.text = text }
 
-    /// Sun, 06 Nov 1994 08:49:37 GMT
+    /// The form in use: "Sun, 06 Nov 1994 08:49:37 GMT".
     mutating func fixdate() -> Int? {
         let weekday = name(in: HTTPDate.weekdayNames, of: 7)
         skip(", ")
@@ -105,7 +105,7 @@ private nonisolated struct DateReader {
         return seconds(year, month, day, time, weekday)
     }
 
-    /// Sunday, 06-Nov-94 08:49:37 GMT
+    /// The form of RFC 850: "Sunday, 06-Nov-94 08:49:37 GMT".
     mutating func rfc850(now: Int) -> Int? {
         let weekday = name(in: HTTPDate.weekdayNames, of: 7)
         let rests: [StaticString] = ["day", "day", "sday", "nesday", "rsday", "day", "urday"]
@@ -125,7 +125,7 @@ private nonisolated struct DateReader {
         return seconds(year, month, day, time, weekday)
     }
 
-    /// Sun Nov  6 08:49:37 1994
+    /// The form of asctime: "Sun Nov  6 08:49:37 1994".
     mutating func asctime() -> Int? {
         let weekday = name(in: HTTPDate.weekdayNames, of: 7)
         skip(" ")

@@ -19,7 +19,12 @@ package nonisolated struct Preconditions {
     ///   - entityTag: the present one, with its quotes; a strong one.
     ///   - modified: when it was last modified, in seconds since 1970.
     ///   - now: the present time; a date in the future is no date to compare with.
-    package static func evaluate(_ head: RequestHead, entityTag: UnsafeRawBufferPointer, modified: Int, now: Int) -> Outcome {
+    package static func evaluate(
+        _ head: RequestHead,
+        entityTag: UnsafeRawBufferPointer,
+        modified: Int,
+        now: Int
+    ) -> Outcome {
         if let tags = head.value(.ifMatch) {
             if !matches(tags, entityTag, strongly: true) { return .failed }
         } else if let text = head.value(.ifUnmodifiedSince), let date = HTTPDate.parse(text, now: now) {
@@ -46,7 +51,9 @@ package nonisolated struct Preconditions {
         return HTTPDate.parse(validator, now: now) == modified && now > modified
     }
 
-    /// Whether a list of entity tags, or "*", has this one (RFC 9110, 8.8.3.2). Commas may stand within a tag.
+    /// Whether a list of entity tags, or "*", has this one (RFC 9110, 8.8.3.2).
+    ///
+    /// Commas may stand within a tag.
     package static func matches(
         _ list: UnsafeRawBufferPointer,
         _ entityTag: UnsafeRawBufferPointer,
@@ -55,7 +62,8 @@ package nonisolated struct Preconditions {
         if list.isEqual("*") { return true }
         var position = 0
         while position < list.count {
-            let isWeak = list[position] == UInt8(ascii: "W") && position + 1 < list.count
+            let isWeak =
+                list[position] == UInt8(ascii: "W") && position + 1 < list.count
                 && list[position + 1] == UInt8(ascii: "/")
             let start = isWeak ? position + 2 : position
             guard start < list.count, list[start] == UInt8(ascii: "\"") else {

@@ -34,7 +34,9 @@ package nonisolated final class RequestHead {
     package internal(set) var targetForm = TargetForm.origin
     /// The target as it was sent.
     package internal(set) var target = Slice(0, 0)
-    /// The path within the target, not decoded. Empty where an absolute target has none, which means "/".
+    /// The path within the target, not decoded.
+    ///
+    /// Empty where an absolute target has none, which means "/".
     package internal(set) var path = Slice(0, 0)
     /// What follows the question mark within the target; nil without one.
     package internal(set) var query: Slice?
@@ -69,7 +71,9 @@ package nonisolated final class RequestHead {
         UnsafeRawBufferPointer(start: bytes + Int(slice.start), count: Int(slice.end - slice.start))
     }
 
-    /// The value of a field, the first where there are several. Costs nothing to ask.
+    /// The value of a field, the first where there are several.
+    ///
+    /// Costs nothing to ask.
     package func value(_ field: KnownField) -> UnsafeRawBufferPointer? {
         present >> UInt32(field.rawValue) & 1 == 0 ? nil : bytes(known[field.rawValue])
     }

@@ -20,7 +20,8 @@ nonisolated extension RequestParser {
             return Refusal(.badRequest, "the target has a byte that none may have, or no version follows")
         }
         head.target = RequestHead.Slice(start, position)
-        if let refusal = version(UnsafeRawBufferPointer(rebasing: bytes[(position + 1)..<line.upperBound]), into: head) {
+        if let refusal = version(UnsafeRawBufferPointer(rebasing: bytes[(position + 1)..<line.upperBound]), into: head)
+        {
             return refusal
         }
         return target(start..<position, of: bytes, into: head)
@@ -82,7 +83,9 @@ nonisolated extension RequestParser {
         return nil
     }
 
-    /// name ":" value (RFC 9112, 5). No space before the colon, no folding, nothing in the value that could end a line.
+    /// name ":" value (RFC 9112, 5).
+    ///
+    /// No space before the colon, no folding, nothing in the value that could end a line.
     mutating func fieldLine(_ line: Range<Int>, of bytes: UnsafeRawBufferPointer, into head: RequestHead) -> Refusal? {
         var position = line.lowerBound
         while position < line.upperBound, bytes[position].isTokenCharacter { position += 1 }
@@ -213,7 +216,9 @@ nonisolated extension RequestParser {
         } else {
             while end < text.count, text[end] != UInt8(ascii: ":") {
                 if text[end] == UInt8(ascii: "%") {
-                    guard end + 2 < text.count, text[end + 1].isHexadecimal, text[end + 2].isHexadecimal else { return false }
+                    guard end + 2 < text.count, text[end + 1].isHexadecimal, text[end + 2].isHexadecimal else {
+                        return false
+                    }
                     end += 3
                 } else {
                     guard isHostCharacter(text[end]) else { return false }

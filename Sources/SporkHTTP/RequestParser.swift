@@ -9,7 +9,9 @@ import Glibc
 package nonisolated struct RequestParser {
     /// Limits, in bytes unless they say otherwise.
     package struct Limits: Sendable {
-        /// The request line without its line end. At least 8000 should be (RFC 9112, 3).
+        /// The request line without its line end.
+        ///
+        /// At least 8000 should be (RFC 9112, 3).
         package var requestLine = 8 * 1024
         /// One field line without its line end.
         package var field = 8 * 1024
@@ -62,11 +64,15 @@ package nonisolated struct RequestParser {
     /// Forgets everything, for the next request.
     package mutating func reset() { self = RequestParser(limits: limits) }
 
-    /// Looks at `bytes`: all of this request so far, from its first byte on. On `.head`, `head` holds what was found.
+    /// Looks at `bytes`: all of this request so far, from its first byte on.
+    ///
+    /// On `.head`, `head` holds what was found.
     package mutating func advance(over bytes: UnsafeRawBufferPointer, into head: RequestHead) -> Action {
         guard let base = bytes.baseAddress else { return .needMore }
         while true {
-            if !isInFields, lineStart < bytes.count, let refusal = refusalOfFirstByte(bytes[lineStart]) { return refusal }
+            if !isInFields, lineStart < bytes.count, let refusal = refusalOfFirstByte(bytes[lineStart]) {
+                return refusal
+            }
             guard let found = memchr(base + scanned, 0x0A, bytes.count - scanned) else {
                 scanned = bytes.count
                 // The last byte may be the CR of the line's end.
@@ -98,7 +104,9 @@ package nonisolated struct RequestParser {
         return end > limits.head ? .refuse(Refusal(.fieldsTooLarge, "the head is too long")) : nil
     }
 
-    /// Takes a complete line. Nil when the head goes on.
+    /// Takes a complete line.
+    ///
+    /// Nil when the head goes on.
     private mutating func take(
         _ line: Range<Int>,
         of bytes: UnsafeRawBufferPointer,

@@ -71,7 +71,9 @@ package nonisolated struct RequestPath: ~Copyable {
         return namesNothing ? .namesNothing : .path(isDirectory: isDirectory || lastIsDots || count == 0)
     }
 
-    /// Appends "/" and a name, such as that of a directory's index. False when it does not fit.
+    /// Appends "/" and a name, such as that of a directory's index.
+    ///
+    /// False when it does not fit.
     package mutating func append(component: StaticString) -> Bool {
         let length = component.utf8CodeUnitCount
         guard count + 1 + length < Self.most else { return false }
@@ -91,8 +93,9 @@ package nonisolated struct RequestPath: ~Copyable {
         memory.storeBytes(of: 0, toByteOffset: self.count, as: UInt8.self)
     }
 
-    /// Ends the segment that began at `start`: drops empty ones and ".", and takes one back for "..". Where the next begins,
-    /// or nil when there is none to take back.
+    /// Ends the segment that began at `start`: drops empty ones and ".", and takes one back for "..".
+    ///
+    /// Where the next begins, or nil when there is none to take back.
     private mutating func endSegment(from start: Int, separated: Bool) -> Int? {
         let length = count - start
         if length == 0 { return start }

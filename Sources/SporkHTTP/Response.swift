@@ -4,7 +4,9 @@ import SporkNet
 
 /// The answer to a request.
 public struct Response {
-    /// A field of the head. Names are the program's own, so they are never escaped or checked.
+    /// A field of the head.
+    ///
+    /// Names are the program's own, so they are never escaped or checked.
     package struct Field {
         package var name: StaticString
         package var value: String
@@ -37,8 +39,9 @@ public struct Response {
     public var status: Status
     package var fields: [Field]
     package var body: Body
-    /// Status line and fields as bytes, Content-Length included, in place of `status` and `fields`. What differs from
-    /// request to request (Date, Connection) and the final empty line follow it.
+    /// Status line and fields as bytes, Content-Length included, in place of `status` and `fields`.
+    ///
+    /// What differs from request to request (Date, Connection) and the final empty line follow it.
     package var preparedHead: ByteBlock?
 
     /// An answer with a body of bytes.

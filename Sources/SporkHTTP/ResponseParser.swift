@@ -5,7 +5,9 @@ import Glibc
 
 /// Reads the answers of one connection, one after the other.
 package nonisolated struct ResponseParser {
-    /// What the bytes amount to. In each case the first `used` of them are done with and must be consumed.
+    /// What the bytes amount to.
+    ///
+    /// In each case the first `used` of them are done with and must be consumed.
     package enum Action: Equatable {
         case needMore(used: Int)
         case complete(used: Int, status: Int, keepsAlive: Bool)
@@ -105,7 +107,9 @@ package nonisolated struct ResponseParser {
         return nil
     }
 
-    /// Understands a head. False when it is none.
+    /// Understands a head.
+    ///
+    /// False when it is none.
     private mutating func take(head: UnsafeRawBufferPointer) -> Bool {
         guard head.count >= 13, UnsafeRawBufferPointer(rebasing: head[..<7]).isEqual("HTTP/1."),
             let code = UnsafeRawBufferPointer(rebasing: head[9..<12]).decimal, head[8] == 0x20, code >= 100
@@ -147,7 +151,9 @@ package nonisolated struct ResponseParser {
         return true
     }
 
-    /// Takes a line of the chunked coding (RFC 9112, 7.1). True at its end, nil when it is malformed.
+    /// Takes a line of the chunked coding (RFC 9112, 7.1).
+    ///
+    /// True at its end, nil when it is malformed.
     private mutating func take(line: UnsafeRawBufferPointer) -> Bool? {
         let text = line.last == 0x0D ? UnsafeRawBufferPointer(rebasing: line.dropLast()) : line
         if state == .trailers { return text.isEmpty }

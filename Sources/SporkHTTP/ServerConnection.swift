@@ -38,7 +38,9 @@ package final class ServerConnection {
         stream.interruptReader()
     }
 
-    /// Serves requests until the connection has to close. Closing the stream is the caller's.
+    /// Serves requests until the connection has to close.
+    ///
+    /// Closing the stream is the caller's.
     ///
     /// - Throws: when the peer is gone or does not take what is sent; there is nobody left to tell.
     package func run() async throws(StreamError) {
@@ -62,7 +64,9 @@ package final class ServerConnection {
         }
     }
 
-    /// Waits for more input. False when the connection is to be closed instead.
+    /// Waits for more input.
+    ///
+    /// False when the connection is to be closed instead.
     private func receive(until deadline: Deadline) async throws(StreamError) -> Bool {
         while true {
             if isDraining, input.isEmpty {
@@ -84,7 +88,9 @@ package final class ServerConnection {
         }
     }
 
-    /// Answers the request in `head`. False when the connection is to be closed.
+    /// Answers the request in `head`.
+    ///
+    /// False when the connection is to be closed.
     private func answer() async throws(StreamError) -> Bool {
         let response = respond(head)
         // Nobody here reads content, so what follows it cannot be told from it.

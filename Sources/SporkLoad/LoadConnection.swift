@@ -60,7 +60,9 @@ final class LoadConnection {
         input.consume(input.bytes.count)
     }
 
-    /// Sends a request and reads its answer to the end. Whether the connection can be used again.
+    /// Sends a request and reads its answer to the end.
+    ///
+    /// Whether the connection can be used again.
     private func exchange(on stream: SocketStream) async throws(LoadTally.Failure) -> Bool {
         do { try await stream.write(process.request) } catch { throw error == .timedOut ? .timeout : .write }
         parser.reset()
@@ -89,7 +91,9 @@ final class LoadConnection {
         }
     }
 
-    /// Waits for more bytes. False at the end of the stream.
+    /// Waits for more bytes.
+    ///
+    /// False at the end of the stream.
     private func receive(from stream: SocketStream, until deadline: Deadline) async throws(LoadTally.Failure) -> Bool {
         while true {
             do {

@@ -38,7 +38,9 @@ struct LoadReportPipe {
         waitpid(pid, nil, 0)
     }
 
-    /// Waits for reports and signals, a limited time. Nil when all reports are in.
+    /// Waits for reports and signals, a limited time.
+    ///
+    /// Nil when all reports are in.
     static func wait(for reports: inout [LoadReportPipe], signals: Int32, milliseconds: Int32) -> News? {
         let open = reports.indices.filter { reports[$0].descriptor >= 0 }
         if open.isEmpty { return nil }

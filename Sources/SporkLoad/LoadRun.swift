@@ -31,13 +31,17 @@ public struct LoadRun {
     private let plan: LoadPlan
     private let showsProgress: Bool
 
-    /// Prepares a run of `plan`. `showsProgress` draws a line on standard error and keeps it up to date.
+    /// Prepares a run of `plan`.
+    ///
+    /// `showsProgress` draws a line on standard error and keeps it up to date.
     public init(_ plan: LoadPlan, showsProgress: Bool) {
         self.plan = plan
         self.showsProgress = showsProgress
     }
 
-    /// Runs it. INT and TERM end it early, with what there is.
+    /// Runs it.
+    ///
+    /// INT and TERM end it early, with what there is.
     ///
     /// - Throws: `SystemError` when processes cannot be made.
     public func run() throws -> Result {

@@ -65,7 +65,9 @@ public struct LoadTally {
         return numbers
     }
 
-    /// Reads what `encoded` wrote. Nil when it is incomplete, because the process died.
+    /// Reads what `encoded` wrote.
+    ///
+    /// Nil when it is incomplete, because the process died.
     init?(encoded numbers: [UInt64]) {
         let counters = 4 + Failure.allCases.count
         guard numbers.count >= counters, (numbers.count - counters).isMultiple(of: 2) else { return nil }

@@ -17,7 +17,8 @@ struct SpawnedServer {
         var description: String {
             switch self {
             case .ended(let command): "the server ended before it could be reached: \(command)"
-            case .unreachable(let command, let address): "the server does not listen on \(address) after 10 s: \(command)"
+            case .unreachable(let command, let address):
+                "the server does not listen on \(address) after 10 s: \(command)"
             }
         }
     }
@@ -39,7 +40,9 @@ struct SpawnedServer {
         }
     }
 
-    /// A port on 127.0.0.1 that nobody uses now. The kernel hands out another one each time for a while.
+    /// A port on 127.0.0.1 that nobody uses now.
+    ///
+    /// The kernel hands out another one each time for a while.
     static func unusedPort() throws -> UInt16 {
         let listener = try Listener(.ipv4(0x7F00_0001, port: 0))
         defer { listener.close() }
@@ -52,7 +55,9 @@ struct SpawnedServer {
         guard let directory = opendir("/proc") else { return (0, 0, 0) }
         defer { closedir(directory) }
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard let pid = Int32(name), let stat = ProcessStatistics(pid: pid), stat.group == group else { continue }
             user += stat.userTicks
             system += stat.systemTicks
@@ -109,7 +114,9 @@ struct ProcessStatistics {
     let userTicks: Int
     let systemTicks: Int
 
-    /// Reads /proc/PID/stat; nil when the process is gone. Children that have ended are counted with their parent.
+    /// Reads /proc/PID/stat; nil when the process is gone.
+    ///
+    /// Children that have ended are counted with their parent.
     init?(pid: pid_t) {
         let descriptor = spork_open_read("/proc/\(pid)/stat")
         guard descriptor >= 0 else { return nil }

@@ -29,7 +29,9 @@ package nonisolated final class LoopTimer {
         timer.deallocate()
     }
 
-    /// Starts the timer, or starts it anew. The loop's clock is read afresh, so that it never fires early.
+    /// Starts the timer, or starts it anew.
+    ///
+    /// The loop's clock is read afresh, so that it never fires early.
     package func start(after duration: Duration) {
         stop()
         ev_now_update(loop)
@@ -37,6 +39,8 @@ package nonisolated final class LoopTimer {
         ev_timer_start(loop, timer)
     }
 
-    /// Stops the timer. It can be started again.
+    /// Stops the timer.
+    ///
+    /// It can be started again.
     package func stop() { ev_timer_stop(loop, timer) }
 }

@@ -47,8 +47,18 @@ package nonisolated final class Readiness {
         storage.initialize(to: Storage(read: idle, write: idle, timer: ev_timer(), timerIsDueAt: .infinity))
         let this = Unmanaged.passUnretained(self).toOpaque()
         let (read, write, timer) = (Self.readWatcher(storage), Self.writeWatcher(storage), Self.timer(storage))
-        spork_io_init(read, { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameReadable() }, descriptor, Self.reading)
-        spork_io_init(write, { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameWritable() }, descriptor, Self.writing)
+        spork_io_init(
+            read,
+            { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameReadable() },
+            descriptor,
+            Self.reading
+        )
+        spork_io_init(
+            write,
+            { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameWritable() },
+            descriptor,
+            Self.writing
+        )
         spork_timer_init(timer, { _, timer, _ in Readiness.of(timer?.pointee.data).deadlinePassed() }, 0)
         read.pointee.data = this
         write.pointee.data = this
@@ -100,7 +110,9 @@ package nonisolated final class Readiness {
     /// Wakes who waits to read although there may be nothing to read: it has to look why.
     package func interruptReader() { wakeReader(.ready) }
 
-    /// Ends all waits, now and later, with `.closed`. Harmless when repeated.
+    /// Ends all waits, now and later, with `.closed`.
+    ///
+    /// Harmless when repeated.
     package func close() {
         isClosed = true
         disarm()

@@ -8,14 +8,17 @@ package nonisolated final class SignalWatcher {
     private let watcher: UnsafeMutablePointer<ev_signal>
     private let action: () -> Void
 
-    /// Starts watching for the signal `number`. It no longer does what it does by default.
+    /// Starts watching for the signal `number`.
+    ///
+    /// It no longer does what it does by default.
     package init(_ number: Int32, action: @escaping () -> Void) {
         loop = EventLoop.libev
         self.action = action
         watcher = .allocate(capacity: 1)
         watcher.initialize(to: ev_signal())
         let fired: @convention(c) (OpaquePointer?, UnsafeMutablePointer<ev_signal>?, Int32) -> Void = { _, watcher, _ in
-            Unmanaged<SignalWatcher>.fromOpaque((watcher?.pointee.data).unsafelyUnwrapped).takeUnretainedValue().action()
+            Unmanaged<SignalWatcher>.fromOpaque((watcher?.pointee.data).unsafelyUnwrapped).takeUnretainedValue()
+                .action()
         }
         spork_signal_init(watcher, fired, number)
         watcher.pointee.data = Unmanaged.passUnretained(self).toOpaque()

@@ -7,7 +7,9 @@ package nonisolated final class ByteBlock {
     /// The bytes; valid while this object lives.
     package let bytes: UnsafeRawBufferPointer
 
-    /// Takes `count` bytes that `fill` writes. It returns how many it wrote.
+    /// Takes `count` bytes that `fill` writes.
+    ///
+    /// It returns how many it wrote.
     package init(capacity: Int, fill: (UnsafeMutableRawBufferPointer) -> Int) {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, capacity), alignment: 16)
         bytes = UnsafeRawBufferPointer(rebasing: memory[..<min(capacity, fill(memory))])

@@ -93,7 +93,9 @@ public final class Listener {
     /// Stops being woken for connections until `accept` is called again; the kernel goes on queueing them.
     public func pause() { readiness?.disarm() }
 
-    /// Closes this process's hold on the socket and wakes who waits in `accept`. Harmless when repeated.
+    /// Closes this process's hold on the socket and wakes who waits in `accept`.
+    ///
+    /// Harmless when repeated.
     ///
     /// The socket itself goes with the last process that holds it.
     public func close() {

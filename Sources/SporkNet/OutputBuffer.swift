@@ -26,7 +26,9 @@ package nonisolated struct OutputBuffer: ~Copyable {
 
     package var isEmpty: Bool { count == 0 }
 
-    /// What waits to be sent. The memory stays where it is until the next append or `removeAll`.
+    /// What waits to be sent.
+    ///
+    /// The memory stays where it is until the next append or `removeAll`.
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: block, count: count) }
 
     package mutating func append(_ bytes: UnsafeRawBufferPointer) {

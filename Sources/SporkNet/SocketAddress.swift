@@ -14,7 +14,9 @@ public nonisolated enum SocketAddress: Hashable, Sendable, CustomStringConvertib
     /// A path in the file system.
     case unix(String)
 
-    /// Parses a text form. Nil when it is none of them.
+    /// Parses a text form.
+    ///
+    /// Nil when it is none of them.
     public init?(_ text: String) {
         if let path = text.droppingPrefix("unix:") {
             // sun_path holds 108 bytes with the final zero.
@@ -60,7 +62,8 @@ public nonisolated enum SocketAddress: Hashable, Sendable, CustomStringConvertib
         case .ipv6(let bytes, let port):
             var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
             inet_ntop(AF_INET6, bytes, &text, socklen_t(text.count))
-            return "[" + text.withUnsafeBufferPointer { String(cString: $0.baseAddress.unsafelyUnwrapped) } + "]:\(port)"
+            return "[" + text.withUnsafeBufferPointer { String(cString: $0.baseAddress.unsafelyUnwrapped) }
+                + "]:\(port)"
         case .unix(let path):
             return "unix:\(path)"
         }

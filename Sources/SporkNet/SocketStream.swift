@@ -9,7 +9,9 @@ import SporkLoop
 
 /// A connected socket that coroutines read from and write to.
 public final class SocketStream {
-    /// How long a read may wait for the peer; nil for ever. It is checked while waiting and costs a call nothing.
+    /// How long a read may wait for the peer; nil for ever.
+    ///
+    /// It is checked while waiting and costs a call nothing.
     public var readTimeout: Duration? {
         didSet { readLimit = readTimeout?.seconds ?? .infinity }
     }
@@ -80,7 +82,9 @@ public final class SocketStream {
         }
     }
 
-    /// Reads up to `count` bytes, waiting until there is something. Empty at the end of the stream.
+    /// Reads up to `count` bytes, waiting until there is something.
+    ///
+    /// Empty at the end of the stream.
     public func read(atMost count: Int) async throws(StreamError) -> [UInt8] {
         while true {
             var received: Int?
@@ -174,7 +178,9 @@ public final class SocketStream {
         shutdown(descriptor, Int32(SHUT_WR))
     }
 
-    /// Closes the stream and wakes who waits on it. Harmless when repeated.
+    /// Closes the stream and wakes who waits on it.
+    ///
+    /// Harmless when repeated.
     public func close() {
         guard descriptor >= 0 else { return }
         readiness.close()

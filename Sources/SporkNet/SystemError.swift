@@ -6,7 +6,9 @@ import Glibc
 public nonisolated struct SystemError: Error, Equatable, CustomStringConvertible {
     /// What was attempted, such as "bind".
     public var operation: String
-    /// What it was attempted on, such as "127.0.0.1:80". Empty when there is nothing to name.
+    /// What it was attempted on, such as "127.0.0.1:80".
+    ///
+    /// Empty when there is nothing to name.
     public var object: String
     /// The system's error number.
     public var number: Int32

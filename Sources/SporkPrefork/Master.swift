@@ -106,7 +106,9 @@ public final class Master {
         guard signals >= 0 else { throw SystemError("signalfd", number: -signals) }
     }
 
-    /// Does what supervision asks for. True when there is nothing left to do.
+    /// Does what supervision asks for.
+    ///
+    /// True when there is nothing left to do.
     private func perform(_ actions: [Supervision.Action], on supervision: inout Supervision) -> Bool {
         var isFinished = false
         for action in actions {

@@ -6,7 +6,9 @@ import SporkTasks
 
 /// The process that runs a server's coroutines: one of the N that the master forked.
 public final class Worker {
-    /// The worker's place among its siblings, from 1. A replacement takes the slot of the one it replaces.
+    /// The worker's place among its siblings, from 1.
+    ///
+    /// A replacement takes the slot of the one it replaces.
     public let slot: Int
     /// The sockets that all workers accept from.
     public let listeners: [Listener]

@@ -33,10 +33,14 @@ public final class Coroutine<Success> {
         }
     }
 
-    /// Waits until the body has returned or thrown. Never throws itself.
+    /// Waits until the body has returned or thrown.
+    ///
+    /// Never throws itself.
     public func join() async { await task?.value }
 
-    /// Asks the coroutine to end: what it waits for throws `CancellationError`. Harmless when it has ended.
+    /// Asks the coroutine to end: what it waits for throws `CancellationError`.
+    ///
+    /// Harmless when it has ended.
     public func cancel() { task?.cancel() }
 }
 

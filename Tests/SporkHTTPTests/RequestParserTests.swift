@@ -4,7 +4,11 @@ import SporkHTTP
 import Testing
 
 /// What the parser said about the bytes, fed all at once or piece by piece.
-private func parse(_ bytes: [UInt8], cutAt cuts: [Int] = [], into head: RequestHead = RequestHead()) -> RequestParser.Action {
+private func parse(
+    _ bytes: [UInt8],
+    cutAt cuts: [Int] = [],
+    into head: RequestHead = RequestHead()
+) -> RequestParser.Action {
     var parser = RequestParser()
     for end in cuts + [bytes.count] {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, end), alignment: 1)
@@ -67,7 +71,8 @@ private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { Str
         ("GET\t/ HTTP/1.1\r\n", 400), ("GET /\tHTTP/1.1\r\n", 400), ("G@T / HTTP/1.1\r\n", 400), ("G", 0),
         ("{} / HTTP/1.1\r\n", 400), ("\u{16}\u{3}\u{1}", 400), ("GET /a\u{0}b HTTP/1.1\r\n", 400),
         ("GET /a\u{1f}b HTTP/1.1\r\n", 400), ("GET /a\u{7f}b HTTP/1.1\r\n", 400), ("GET /#x HTTP/1.1\r\n", 400),
-        ("GET / HTTP/1,1\r\n", 400), ("GET / http/1.1\r\n", 400), ("GET / HTTP/1.1x\r\n", 400), ("GET / HTTP/11\r\n", 400),
+        ("GET / HTTP/1,1\r\n", 400), ("GET / http/1.1\r\n", 400), ("GET / HTTP/1.1x\r\n", 400),
+        ("GET / HTTP/11\r\n", 400),
         ("GET / HTTP/1.\r\n", 400), ("GET / HTTP/01.1\r\n", 400), ("GET / HTPP/1.1\r\n", 400), ("GET / \r\n", 400),
         ("GET / HTTP/2.0\r\n", 505), ("GET / HTTP/0.9\r\n", 505), ("GET / HTTP/3.1\r\n", 505),
         // Targets.
@@ -81,8 +86,10 @@ private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { Str
         ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\n X: b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\n\tfolded\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nX(y): b\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nX\u{e4}: b\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{0}b\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nX: 12345678\u{7f}\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{8}\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX\u{e4}: b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{0}b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: 12345678\u{7f}\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{8}\r\n\r\n", 400),
         // Host.
         ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
@@ -167,7 +174,8 @@ private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { Str
     @Test("what is found: method, version, target, path, query, fields")
     func facts() {
         let head = RequestHead()
-        let request = "GET /a%20b/c?d=e?f HTTP/1.1\r\nHost: x\r\nX-One:  1 \r\nuser-agent: u\r\nX-One: 2\r\nRange: r\r\n\r\n"
+        let request =
+            "GET /a%20b/c?d=e?f HTTP/1.1\r\nHost: x\r\nX-One:  1 \r\nuser-agent: u\r\nX-One: 2\r\nRange: r\r\n\r\n"
         _ = parse(Array(request.utf8), into: head)
         #expect(head.method == .get)
         #expect(head.version == .http11)
@@ -192,12 +200,17 @@ private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { Str
         #expect(head.value(.userAgent) == nil)
     }
 
-    @Test("who keeps the connection", arguments: [
-        ("HTTP/1.1", "", true), ("HTTP/1.1", "Connection: close\r\n", false), ("HTTP/1.1", "Connection: x, CLOSE\r\n", false),
-        ("HTTP/1.1", "Connection: keep-alive\r\n", true), ("HTTP/1.0", "", false),
-        ("HTTP/1.0", "Connection: Keep-Alive\r\n", true), ("HTTP/1.0", "Connection: keep-alive\r\nConnection: close\r\n", false),
-        ("HTTP/1.1", "Connection: closed\r\n", true), ("HTTP/1.0", "Connection: a,,keep-alive ,b\r\n", true),
-    ])
+    @Test(
+        "who keeps the connection",
+        arguments: [
+            ("HTTP/1.1", "", true), ("HTTP/1.1", "Connection: close\r\n", false),
+            ("HTTP/1.1", "Connection: x, CLOSE\r\n", false),
+            ("HTTP/1.1", "Connection: keep-alive\r\n", true), ("HTTP/1.0", "", false),
+            ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
+            ("HTTP/1.0", "Connection: keep-alive\r\nConnection: close\r\n", false),
+            ("HTTP/1.1", "Connection: closed\r\n", true), ("HTTP/1.0", "Connection: a,,keep-alive ,b\r\n", true),
+        ]
+    )
     func persistence(version: String, fields: String, keepsAlive: Bool) {
         let head = RequestHead()
         #expect(refusal(parse(Array("GET / \(version)\r\nHost: a\r\n\(fields)\r\n".utf8), into: head)) == nil)

@@ -4,7 +4,10 @@ import Testing
 
 @Suite struct ResponseParserTests {
     /// Feeds `bytes` in pieces as a connection does: what was used goes, the rest is shown again with more behind it.
-    private func parse(_ bytes: [UInt8], pieces: [Int]) -> (action: ResponseParser.Action, left: Int, endsWithStream: Bool) {
+    private func parse(
+        _ bytes: [UInt8],
+        pieces: [Int]
+    ) -> (action: ResponseParser.Action, left: Int, endsWithStream: Bool) {
         var parser = ResponseParser()
         var held: [UInt8] = []
         var start = 0
@@ -25,20 +28,26 @@ import Testing
         return (.needMore(used: 0), held.count, parser.endsWithStream)
     }
 
-    @Test("answers and what follows them", arguments: [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, true, ""),
-        ("HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", 200, true, "HTTP/1.1"),
-        ("HTTP/1.1 404\r\nContent-Length: 2\r\n\r\nno", 404, true, ""),
-        ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, false, ""),
-        ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\nx", 200, true, ""),
-        ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", 200, false, ""),
-        ("HTTP/1.1 204 No Content\r\n\r\n", 204, true, ""),
-        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n", 304, true, ""),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true, ""),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 200, true, "x"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA;x=y\r\n0123456789\r\n01\r\nz\r\n000\r\nT: v\r\n\r\n", 200, true, ""),
-        ("HTTP/1.1 200 OK\nContent-Length: 1\n\nx", 200, true, ""),
-    ] as [(String, Int, Bool, String)])
+    @Test(
+        "answers and what follows them",
+        arguments: [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, true, ""),
+            ("HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", 200, true, "HTTP/1.1"),
+            ("HTTP/1.1 404\r\nContent-Length: 2\r\n\r\nno", 404, true, ""),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, false, ""),
+            ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\nx", 200, true, ""),
+            ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", 200, false, ""),
+            ("HTTP/1.1 204 No Content\r\n\r\n", 204, true, ""),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n", 304, true, ""),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true, ""),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 200, true, "x"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA;x=y\r\n0123456789\r\n01\r\nz\r\n000\r\nT: v\r\n\r\n",
+                200, true, ""
+            ),
+            ("HTTP/1.1 200 OK\nContent-Length: 1\n\nx", 200, true, ""),
+        ] as [(String, Int, Bool, String)]
+    )
     func answers(text: String, status: Int, keepsAlive: Bool, next: String) {
         let bytes = Array((text + next).utf8)
         let expected = ResponseParser.Action.complete(used: 0, status: status, keepsAlive: keepsAlive)
@@ -56,11 +65,15 @@ import Testing
         #expect(result.endsWithStream)
     }
 
-    @Test("what is no answer", arguments: [
-        "HTTP/2 200 OK\r\n\r\n", "<html>\r\n\r\n", "HTTP/1.1 99 x\r\n\r\n", "HTTP/1.1 2xx OK\r\n\r\n", "\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n",
-    ])
+    @Test(
+        "what is no answer",
+        arguments: [
+            "HTTP/2 200 OK\r\n\r\n", "<html>\r\n\r\n", "HTTP/1.1 99 x\r\n\r\n", "HTTP/1.1 2xx OK\r\n\r\n", "\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n",
+        ]
+    )
     func malformed(text: String) { #expect(parse(Array(text.utf8), pieces: []).action == .malformed) }
 }

@@ -54,7 +54,7 @@ import Testing
                         await #expect(throws: StreamError.timedOut) { try await client.read(atMost: 1) }
                     }
                     #expect(time >= .milliseconds(29))
-                    #expect(time < .milliseconds(1000))
+                    #expect(time < .seconds(10))
                 }
                 try await server.write(Array("x".utf8))
                 #expect(try await client.read(atMost: 1) == Array("x".utf8))
