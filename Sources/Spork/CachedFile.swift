@@ -14,7 +14,9 @@ final class CachedFile {
     }
 
     /// Files up to this size are read into memory; sending them costs one system call then.
-    static let mostInMemory = 64 * 1024
+    ///
+    /// Beyond it, copying costs more than the second call that `sendfile` needs (benchmarks/README.md).
+    static let mostInMemory = 16 * 1024
 
     /// The path below the served directory, with a zero byte behind it.
     let path: [UInt8]

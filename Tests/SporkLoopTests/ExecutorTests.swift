@@ -101,7 +101,7 @@ private nonisolated func resumeFromAnotherThread(_ context: UnsafeMutableRawPoin
             // What is resident at a moment depends on when the allocator gives memory back; the most there ever was does not.
             func mostKilobytes() -> Int {
                 var usage = rusage()
-                getrusage(RUSAGE_SELF, &usage)
+                getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
                 return usage.ru_maxrss
             }
             try EventLoop.run {
