@@ -22,9 +22,9 @@ int spork_accept(int listener) {
     return descriptor < 0 ? -errno : descriptor;
 }
 
-int spork_open_beneath(int root, const char *path) {
+static int open_beneath(int root, const char *path, uint64_t flags) {
     struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+        .flags = flags | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
     long descriptor;
@@ -34,6 +34,10 @@ int spork_open_beneath(int root, const char *path) {
         descriptor = syscall(SYS_openat2, root, path, &how, sizeof how);
     } while (descriptor < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < 64)));
     return descriptor < 0 ? -errno : (int)descriptor;
+}
+
+int spork_open_beneath(int root, const char *path) {
+    return open_beneath(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
 int spork_open_directory(const char *path) {
@@ -63,14 +67,23 @@ static void copy_status(const struct stat *from, SporkFileStatus *to) {
         .changed_nanoseconds = from->st_ctim.tv_nsec,
         .is_regular = S_ISREG(from->st_mode),
         .is_directory = S_ISDIR(from->st_mode),
+        .is_link = S_ISLNK(from->st_mode),
     };
 }
 
-int spork_stat_at(int root, const char *path, SporkFileStatus *status) {
+int spork_stat_at(int root, const char *path, bool follow, SporkFileStatus *status) {
     struct stat found;
-    if (fstatat(root, path, &found, 0) < 0) return -errno;
+    if (fstatat(root, path, &found, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0) return -errno;
     copy_status(&found, status);
     return 0;
+}
+
+int spork_stat_beneath(int root, const char *path, SporkFileStatus *status) {
+    int descriptor = open_beneath(root, path, O_PATH);
+    if (descriptor < 0) return descriptor;
+    int result = spork_stat(descriptor, status);
+    close(descriptor);
+    return result;
 }
 
 int spork_stat(int descriptor, SporkFileStatus *status) {

@@ -3,6 +3,7 @@
 import CSporkShims
 import Glibc
 import SporkHTTP
+import SporkLoop
 import SporkNet
 
 /// A regular file with all that its answers need.
@@ -28,7 +29,12 @@ final class CachedFile {
     private(set) lazy var head = Self.head(of: self)
 
     var checkedInTurn: UInt64 = 0
+    /// When its path was last resolved anew, on the loop's clock.
+    private var resolvedAt: Double
+    /// Whether it was asked for since the cache's hand came by.
     var wasUsed = true
+    /// Whether it was asked for since the cache was swept.
+    var wasUsedSinceSweep = true
 
     /// Takes over an open descriptor of a regular file.
     ///
@@ -49,11 +55,16 @@ final class CachedFile {
         }
         self.path = path
         self.status = status
+        resolvedAt = EventLoop.now
+        modified = min(Int(status.modified_seconds), Int(EventLoop.wallClock))
         mediaType = MediaType.forFile(named: path.dropLast())
         entityTag = Self.entityTag(status)
     }
 
     var size: Int { Int(status.size) }
+
+    /// When it was last modified, in seconds since 1970; never in the future (RFC 9110, 8.8.2.1).
+    let modified: Int
 
     var bytesInMemory: Int { if case .memory(let block) = content { block.bytes.count } else { 0 } }
 
@@ -69,14 +80,25 @@ final class CachedFile {
         }
     }
 
-    /// What the file system says about the path now.
+    /// How long the way to a file is taken to be the same, in seconds.
     ///
-    /// False when there is nothing any more.
-    func readStatus(below root: Int32, into status: inout SporkFileStatus) -> Bool {
-        path.withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress else { return false }
-            return spork_stat_at(root, start.assumingMemoryBound(to: CChar.self), &status) == 0
+    /// What it leads to is looked at in every turn.
+    private static let mostSecondsUnresolved = 1.0
+
+    /// Whether the path still leads to this file, and the file is as it was.
+    ///
+    /// A directory above it that is replaced by a link is noticed within a second, everything else at once.
+    func isUnchanged(below root: Int32) -> Bool {
+        var now = SporkFileStatus()
+        let isOld = EventLoop.now - resolvedAt > Self.mostSecondsUnresolved
+        let failure = path.withUnsafeBytes { bytes -> Int32 in
+            guard let start = bytes.baseAddress else { return ENOENT }
+            let path = start.assumingMemoryBound(to: CChar.self)
+            return isOld ? spork_stat_beneath(root, path, &now) : spork_stat_at(root, path, true, &now)
         }
+        guard failure == 0, status.isSame(as: now) else { return false }
+        if isOld { resolvedAt = EventLoop.now }
+        return true
     }
 
     /// A part of the content, as a body.
@@ -90,7 +112,7 @@ final class CachedFile {
     /// Fields that describe the file, whichever part of it an answer carries.
     var fields: [Response.Field] {
         [
-            Response.Field("Last-Modified", HTTPDate.string(Int(status.modified_seconds))),
+            Response.Field("Last-Modified", HTTPDate.string(modified)),
             Response.Field("ETag", String(decoding: entityTag, as: UTF8.self)),
             Response.Field("Accept-Ranges", "bytes"),
         ]
@@ -121,8 +143,10 @@ final class CachedFile {
         return done
     }
 
+    // Of the change time, which no program can set: modification times are set by many that unpack or build, often all to the
+    // same, and then another file of the same size would pass for this one.
     private static func entityTag(_ status: SporkFileStatus) -> [UInt8] {
-        let times = UInt64(bitPattern: status.modified_seconds &* 1_000_000_000 &+ status.modified_nanoseconds)
+        let times = UInt64(bitPattern: status.changed_seconds &* 1_000_000_000 &+ status.changed_nanoseconds)
         return Array("\"\(String(times, radix: 36))-\(String(status.size, radix: 36))\"".utf8)
     }
 }

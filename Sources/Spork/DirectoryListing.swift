@@ -1,5 +1,5 @@
-// What is in a directory, as a page: names, sizes and times, directories first. Made anew for each request; FileService asks
-// for it where a directory has no index.
+// What is in a directory, as a page: names, sizes and times, directories first. FileService asks for it where a directory has
+// no index. Of a link only what could be reached through it is told.
 import CSporkShims
 import Glibc
 import SporkHTTP
@@ -10,13 +10,14 @@ enum DirectoryListing {
     private struct Entry {
         var name: [UInt8]
         var isDirectory: Bool
-        var size: Int
-        var modified: Int
+        var size: Int?
+        var modified: Int?
     }
 
     /// The page for `directory`, which is at `path` below the served one.
-    static func page(of directory: OpenFile, at path: UnsafeRawBufferPointer) -> Response {
-        guard let entries = entries(of: directory) else { return .page(.forbidden) }
+    static func page(of directory: OpenFile, at place: borrowing RequestPath, below root: Int32) -> Response {
+        let path = place.bytes
+        guard let entries = entries(of: directory, at: path, below: root) else { return .page(.forbidden) }
         var title = "/"
         if !path.isEmpty { title += String(decoding: path, as: UTF8.self) + "/" }
         var page = """
@@ -52,8 +53,14 @@ enum DirectoryListing {
         return Response(
             .ok,
             fields: [type, Response.Field("Cache-Control", "no-cache")],
-            body: .bytes(Array(page.utf8))
+            body: body(page)
         )
+    }
+
+    // A block, so that all who are sent it share it.
+    private static func body(_ page: String) -> Response.Body {
+        let block = ByteBlock(copying: page.utf8)
+        return .block(block, 0..<block.bytes.count)
     }
 
     private static func append(_ entry: Entry, to page: inout String) {
@@ -64,8 +71,10 @@ enum DirectoryListing {
         page += "\">"
         page.append(escapingHTML: String(decoding: entry.name, as: UTF8.self))
         if entry.isDirectory { page += "/" }
-        page += "</a><td>\(entry.isDirectory ? "" : size(entry.size))<td>"
-        if entry.modified > 0 { page += String(HTTPDate.string(entry.modified).dropFirst(5).dropLast(7)) }
+        page += "</a><td>"
+        if !entry.isDirectory, let bytes = entry.size { page += size(bytes) }
+        page += "<td>"
+        if let modified = entry.modified { page += String(HTTPDate.string(modified).dropFirst(5).dropLast(7)) }
         page += "\n"
     }
 
@@ -76,7 +85,11 @@ enum DirectoryListing {
         return "\(value) \(units[unit])"
     }
 
-    private static func entries(of directory: OpenFile) -> [Entry]? {
+    private static func entries(
+        of directory: OpenFile,
+        at path: UnsafeRawBufferPointer,
+        below root: Int32
+    ) -> [Entry]? {
         // The stream takes over the descriptor it is made from, and the position in it.
         let copy = dup(directory.descriptor)
         guard copy >= 0 else { return nil }
@@ -89,19 +102,14 @@ enum DirectoryListing {
         while let found = readdir(stream) {
             let name = withUnsafeBytes(of: found.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
             if name == [0x2E] || name == [0x2E, 0x2E] { continue }
-            var status = SporkFileStatus()
-            let path = name + [0]
-            let isThere = path.withUnsafeBytes { bytes in
-                guard let start = bytes.baseAddress else { return false }
-                return spork_stat_at(directory.descriptor, start.assumingMemoryBound(to: CChar.self), &status) == 0
-            }
-            // A link that leads nowhere is listed as the file it is not.
+            let status = status(of: name, in: directory, at: path, below: root)
+            // A link that leads nowhere, or out of what is served, is listed as a file of which nothing is known.
             entries.append(
                 Entry(
                     name: name,
-                    isDirectory: isThere && status.is_directory,
-                    size: isThere ? Int(status.size) : 0,
-                    modified: isThere ? Int(status.modified_seconds) : 0
+                    isDirectory: status?.is_directory ?? false,
+                    size: (status?.size).map { Int($0) },
+                    modified: (status?.modified_seconds).map { Int($0) }
                 )
             )
         }
@@ -109,5 +117,23 @@ enum DirectoryListing {
             left.isDirectory != right.isDirectory
                 ? left.isDirectory : left.name.lexicographicallyPrecedes(right.name)
         }
+    }
+
+    private static func status(
+        of name: [UInt8],
+        in directory: OpenFile,
+        at path: UnsafeRawBufferPointer,
+        below root: Int32
+    ) -> SporkFileStatus? {
+        func with<Result>(_ bytes: [UInt8], _ body: (UnsafePointer<CChar>) -> Result) -> Result {
+            (bytes + [0]).map { CChar(bitPattern: $0) }.withUnsafeBufferPointer {
+                body($0.baseAddress.unsafelyUnwrapped)
+            }
+        }
+        var status = SporkFileStatus()
+        guard with(name, { spork_stat_at(directory.descriptor, $0, false, &status) }) == 0 else { return nil }
+        guard status.is_link else { return status }
+        let whole = path.isEmpty ? name : Array(path) + [UInt8(ascii: "/")] + name
+        return with(whole) { spork_stat_beneath(root, $0, &status) } == 0 ? status : nil
     }
 }

@@ -1,6 +1,5 @@
 // spork serve as a library call: binds, forks, serves a directory. What the command line does besides is parsing flags and
 // printing lines.
-import CSporkShims
 import Glibc
 import SporkHTTP
 import SporkLoop
@@ -10,8 +9,7 @@ import SporkTasks
 
 /// A server for the files of a directory.
 public final class DirectoryServer {
-    private let directory: String
-    private let root: OpenFile
+    private let directory: ServedDirectory
     private let listeners: [Listener]
     private let workers: Int
 
@@ -23,10 +21,7 @@ public final class DirectoryServer {
     ///   - workers: how many processes serve.
     /// - Throws: `SystemError`, naming what could not be opened or bound.
     public init(directory: String, addresses: [SocketAddress], workers: Int) throws {
-        let root = spork_open_directory(directory)
-        guard root >= 0 else { throw SystemError("serve", directory, number: -root) }
-        self.directory = directory
-        self.root = OpenFile(descriptor: root)
+        self.directory = try ServedDirectory(directory)
         listeners = try Self.bind(addresses)
         self.workers = workers
     }
@@ -37,9 +32,9 @@ public final class DirectoryServer {
     ///   - started: called once with a line for people: what is served, where, by whom.
     ///   - report: called with a line about anything an operator should know.
     public func run(started: (String) -> Void, report: @escaping (String) -> Void) throws {
-        let root = root.descriptor
+        let directory = directory
         let master = Master(listeners: listeners, workers: workers, report: { report("\($0)") }) { worker in
-            let files = FileService(root: root)
+            let files = FileService(directory)
             let server = HTTPServer { files.respond(to: $0) }
             spawn("drain") {
                 try await worker.draining.wait()
@@ -55,7 +50,7 @@ public final class DirectoryServer {
             if case .unix = listener.address { "\(listener.address)" } else { "http://\(listener.address)" }
         }
         let processes = workers == 1 ? "1 worker" : "\(workers) workers"
-        return "Spork serves \(directory) at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes)"
+        return "Spork serves \(directory.path) at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes)"
             + " · Ctrl-C ends it"
     }
 

@@ -1,9 +1,11 @@
 // Files that were served lately: small ones in memory, larger ones as open descriptors, each with its head prepared. A
-// worker has its own. Nothing stale is ever served from it: an entry is compared with the file system once in every turn
-// of the loop in which it is asked for, and a turn is shorter than anyone can notice.
+// worker has its own. An entry is compared with the file system once in every turn of the loop in which it is asked for, so a
+// change on disk is served at once. (Not seen are changes that leave no trace in the file's times: through a shared mapping.)
 //
-// Called by FileService only. Limits: entries, bytes in memory and open descriptors; who was not asked for lately goes first.
+// Called by FileService only. Limits: entries, bytes in memory and open descriptors; who was not asked for lately goes first,
+// and open files that nobody asks for are closed after a while, so that a deleted one gives its space back.
 import CSporkShims
+import Glibc
 import SporkLoop
 import SporkNet
 
@@ -14,6 +16,18 @@ final class FileCache {
         var entries = 1024
         var bytesInMemory = 32 << 20
         var openFiles = 128
+        /// How long a file that nobody asks for may stay open, give or take as much again.
+        var idleTime: Duration = .seconds(30)
+
+        /// The defaults; less than a quarter of the descriptors that the process may have is spent on open files.
+        static var standard: Limits {
+            var limits = Limits()
+            var most = rlimit()
+            if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &most) == 0 {
+                limits.openFiles = Int(min(UInt64(limits.openFiles), UInt64(most.rlim_cur) / 4))
+            }
+            return limits
+        }
     }
 
     private let root: Int32
@@ -23,12 +37,15 @@ final class FileCache {
     private var circle: [UInt64] = []
     private var hand = 0
     private var bytesInMemory = 0
-    private var openFiles = 0
+    /// How many open files are kept.
+    private(set) var openFiles = 0
+    private var sweeper: LoopTimer?
 
     /// A cache over the directory `root`, a descriptor that stays the caller's.
-    init(root: Int32, limits: Limits = Limits()) {
+    init(root: Int32, limits: Limits = .standard) {
         self.root = root
         self.limits = limits
+        sweeper = LoopTimer { [unowned self] in MainActor.assumeIsolated { sweep() } }
     }
 
     /// The entry for a path, if there is one and the file is still the same.
@@ -37,19 +54,33 @@ final class FileCache {
     func file(at path: UnsafeRawBufferPointer) -> CachedFile? {
         guard let entry = entries[Self.hash(path)], entry.matches(path) else { return nil }
         if entry.checkedInTurn != EventLoop.turns {
-            var status = SporkFileStatus()
-            guard entry.readStatus(below: root, into: &status), entry.status.isSame(as: status) else {
+            guard entry.isUnchanged(below: root) else {
                 remove(entry)
                 return nil
             }
             entry.checkedInTurn = EventLoop.turns
         }
         entry.wasUsed = true
+        entry.wasUsedSinceSweep = true
         return entry
+    }
+
+    /// Closes all files that are kept open, because descriptors have run out.
+    func closeFiles() {
+        for entry in Array(entries.values) where entry.holdsDescriptor { remove(entry) }
+    }
+
+    private func sweep() {
+        for entry in Array(entries.values) where entry.holdsDescriptor {
+            if !entry.wasUsedSinceSweep { remove(entry) }
+            entry.wasUsedSinceSweep = false
+        }
+        if openFiles > 0 { sweeper?.start(after: limits.idleTime) }
     }
 
     /// Keeps a file for the next time.
     func insert(_ entry: CachedFile) {
+        if entry.holdsDescriptor, limits.openFiles == 0 { return }
         let key = Self.key(of: entry)
         if let old = entries[key] { remove(old) }
         while entries.count >= limits.entries
@@ -60,7 +91,9 @@ final class FileCache {
         entries[key] = entry
         circle.append(key)
         bytesInMemory += entry.bytesInMemory
-        openFiles += entry.holdsDescriptor ? 1 : 0
+        guard entry.holdsDescriptor else { return }
+        openFiles += 1
+        if openFiles == 1 { sweeper?.start(after: limits.idleTime) }
     }
 
     private func evictOne() {

@@ -19,14 +19,19 @@ package final class FileService {
 
     private static let index: StaticString = "index.html"
 
-    private let root: Int32
-    private let cache: FileCache
+    private let root: ServedDirectory
+    private var cache: FileCache
     private var path = RequestPath()
+    private var listings: [[UInt8]: (page: Response, madeAt: Double)] = [:]
 
-    /// Serves what is below `root`, a descriptor that stays the caller's.
-    package init(root: Int32) {
+    /// How long a listing is shown again instead of made anew, in seconds: who asks often does not keep the others waiting.
+    private static let mostSecondsListed = 1.0
+    private static let mostListings = 16
+
+    /// Serves what is below `root`.
+    package init(_ root: ServedDirectory) {
         self.root = root
-        cache = FileCache(root: root)
+        cache = FileCache(root: root.descriptor)
     }
 
     /// The answer to a request.
@@ -36,6 +41,10 @@ package final class FileService {
         case .options: return Response(.noContent, fields: [Self.allow])
         case .unknown: return .page(.notImplemented)
         case .post, .put, .delete, .patch, .trace, .connect: return .page(.methodNotAllowed, fields: [Self.allow])
+        }
+        if root.followReplacement() {
+            cache = FileCache(root: root.descriptor)
+            listings = [:]
         }
         switch path.decode(head.bytes(head.path)) {
         case .path(let isDirectory): return isDirectory ? directory(head) : file(head)
@@ -67,20 +76,38 @@ package final class FileService {
             }
         }
         switch find() {
-        case .directory(let directory): return DirectoryListing.page(of: directory, at: path.bytes)
+        case .directory(let directory): return listing(of: directory)
         case .file: return .page(.notFound)
         case .nothing(let status): return .page(status)
         }
     }
 
+    private func listing(of directory: OpenFile) -> Response {
+        let key = Array(path.bytes)
+        if let (page, madeAt) = listings[key], EventLoop.now - madeAt < Self.mostSecondsListed { return page }
+        var page = DirectoryListing.page(of: directory, at: path, below: root.descriptor)
+        page.isExpensive = true
+        if listings.count >= Self.mostListings { listings = [:] }
+        listings[key] = (page, EventLoop.now)
+        return page
+    }
+
     private func find() -> Found {
-        let descriptor = path.bytes.isEmpty ? spork_open_beneath(root, ".") : spork_open_beneath(root, path.cString)
-        guard descriptor >= 0 else { return .nothing(Self.status(for: -descriptor)) }
+        // Looking first: to open a pipe would be noticed by who writes to it.
         var status = SporkFileStatus()
-        let failure = spork_stat(descriptor, &status)
-        guard failure == 0, status.is_regular else {
+        let failure = spork_stat_beneath(root.descriptor, path.cStringOrDot, &status)
+        guard failure == 0 else { return .nothing(Self.status(for: -failure)) }
+        guard status.is_regular || status.is_directory else { return .nothing(.forbidden) }
+        var descriptor = spork_open_beneath(root.descriptor, path.cStringOrDot)
+        if descriptor == -EMFILE {
+            cache.closeFiles()
+            descriptor = spork_open_beneath(root.descriptor, path.cStringOrDot)
+        }
+        guard descriptor >= 0 else { return .nothing(Self.status(for: -descriptor)) }
+        let failureOfOpen = spork_stat(descriptor, &status)
+        guard failureOfOpen == 0, status.is_regular else {
             let file = OpenFile(descriptor: descriptor)
-            return status.is_directory ? .directory(file) : .nothing(.forbidden)
+            return failureOfOpen == 0 && status.is_directory ? .directory(file) : .nothing(.forbidden)
         }
         guard let file = CachedFile(descriptor: descriptor, status: status, path: Array(path.bytes) + [0]) else {
             // It became shorter while it was read; the next request will find it as it is then.
@@ -103,7 +130,7 @@ package final class FileService {
     private func answer(_ head: RequestHead, with file: CachedFile) -> Response {
         let now = Int(EventLoop.wallClock)
         let outcome = file.entityTag.withUnsafeBytes {
-            Preconditions.evaluate(head, entityTag: $0, modified: Int(file.status.modified_seconds), now: now)
+            Preconditions.evaluate(head, entityTag: $0, modified: file.modified, now: now)
         }
         switch outcome {
         case .notModified: return Response(.notModified, fields: file.fields)

@@ -6,8 +6,14 @@ public nonisolated enum HTTPDate {
     /// The length of the text.
     public static let length = 29
 
-    /// Writes the text of a time between 1970 and 9999 into the first 29 bytes of `buffer`.
+    /// The times that have a text: 1970 to 9999.
+    ///
+    /// Files can have others.
+    static let writable = 0...253_402_300_799
+
+    /// Writes the text of a time into the first 29 bytes of `buffer`; a time that has none becomes the nearest that does.
     package static func format(_ seconds: Int, into buffer: UnsafeMutableRawBufferPointer) {
+        let seconds = min(max(seconds, writable.lowerBound), writable.upperBound)
         let (days, time) = (seconds / 86_400, seconds % 86_400)
         let (year, month, day) = civil(fromDays: days)
         let weekday = (days + 4) % 7
@@ -26,7 +32,7 @@ public nonisolated enum HTTPDate {
     /// The text of a time, such as "Sun, 06 Nov 1994 08:49:37 GMT".
     public static func string(_ seconds: Int) -> String {
         String(unsafeUninitializedCapacity: length) { buffer in
-            format(max(0, seconds), into: UnsafeMutableRawBufferPointer(buffer))
+            format(seconds, into: UnsafeMutableRawBufferPointer(buffer))
             return length
         }
     }

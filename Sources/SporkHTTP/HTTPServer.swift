@@ -17,10 +17,10 @@ public final class HTTPServer {
         public var writeTimeout: Duration = .seconds(30)
         /// How long input is read and dropped after the last answer.
         public var lingerTimeout: Duration = .seconds(2)
-        /// How many bytes of it.
-        public var mostLingered = 256 * 1024
         /// Limits on the head of a request.
         package var requestLimits = RequestParser.Limits()
+        /// How many answers one connection may be given before the others have their turn.
+        package var mostAnswersInTurn = 32
         /// Bodies up to this many bytes are copied behind their head, and leave with the answers before and after them;
         /// longer ones are handed to the kernel from where they are.
         package var mostGathered = 4 * 1024

@@ -25,13 +25,13 @@ package nonisolated struct Preconditions {
         modified: Int,
         now: Int
     ) -> Outcome {
-        if let tags = head.value(.ifMatch) {
-            if !matches(tags, entityTag, strongly: true) { return .failed }
+        if let isThis = head.withList(.ifMatch, { matches($0, entityTag, strongly: true) }) {
+            if !isThis { return .failed }
         } else if let text = head.value(.ifUnmodifiedSince), let date = HTTPDate.parse(text, now: now) {
             if modified > date { return .failed }
         }
-        if let tags = head.value(.ifNoneMatch) {
-            if matches(tags, entityTag, strongly: false) { return .notModified }
+        if let isThis = head.withList(.ifNoneMatch, { matches($0, entityTag, strongly: false) }) {
+            if isThis { return .notModified }
         } else if let text = head.value(.ifModifiedSince), let date = HTTPDate.parse(text, now: now) {
             if modified <= date, date <= now { return .notModified }
         }

@@ -21,17 +21,10 @@ package nonisolated final class RequestHead {
     package enum KnownField: Int, CaseIterable {
         case host, connection, contentLength, transferEncoding, expect
         case ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, ifRange, range
-        case accept, acceptEncoding, userAgent
-    }
-
-    /// The forms a target can have (RFC 9112, 3.2).
-    package enum TargetForm {
-        case origin, absolute, authority, asterisk
     }
 
     package internal(set) var method = HTTPMethod.unknown
     package internal(set) var version = HTTPVersion.http11
-    package internal(set) var targetForm = TargetForm.origin
     /// The target as it was sent.
     package internal(set) var target = Slice(0, 0)
     /// The path within the target, not decoded.
@@ -44,16 +37,15 @@ package nonisolated final class RequestHead {
     package internal(set) var keepsAlive = true
     package internal(set) var contentLength: Int?
     package internal(set) var isChunked = false
-    /// Whether the client waits for "100 Continue" before it sends content.
-    package internal(set) var expectsContinue = false
 
     private var bytes = UnsafeMutableRawPointer.allocate(byteCount: 2048, alignment: 16)
     private var capacity = 2048
     private var fields = UnsafeMutablePointer<(name: Slice, value: Slice)>.allocate(capacity: 32)
     private var fieldCapacity = 32
     private let known = UnsafeMutablePointer<Slice>.allocate(capacity: KnownField.allCases.count)
-    // One bit a known field: whether `known` holds a value for it.
+    // One bit a known field: whether `known` holds a value for it, and whether there are more.
     private var present: UInt32 = 0
+    private var repeated: UInt32 = 0
 
     /// How many fields there are.
     package private(set) var fieldCount = 0
@@ -69,6 +61,18 @@ package nonisolated final class RequestHead {
     /// The bytes at a place.
     package func bytes(_ slice: Slice) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: bytes + Int(slice.start), count: Int(slice.end - slice.start))
+    }
+
+    /// All values of a field that may be sent in several lines, as the one list that they are (RFC 9110, 5.3).
+    package func withList<Result>(_ field: KnownField, _ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
+        guard let first = value(field) else { return nil }
+        guard repeated >> UInt32(field.rawValue) & 1 == 1 else { return body(first) }
+        var joined: [UInt8] = []
+        for index in 0..<fieldCount where RequestParser.knownField(bytes(fields[index].name)) == field {
+            if !joined.isEmpty { joined.append(UInt8(ascii: ",")) }
+            joined += bytes(fields[index].value)
+        }
+        return joined.withUnsafeBytes(body)
     }
 
     /// The value of a field, the first where there are several.
@@ -87,8 +91,8 @@ package nonisolated final class RequestHead {
     func has(_ field: KnownField) -> Bool { present >> UInt32(field.rawValue) & 1 == 1 }
 
     func begin() {
-        (fieldCount, present) = (0, 0)
-        (contentLength, isChunked, expectsContinue, keepsAlive) = (nil, false, false, true)
+        (fieldCount, present, repeated) = (0, 0, 0)
+        (contentLength, isChunked, keepsAlive) = (nil, false, true)
         query = nil
     }
 
@@ -103,11 +107,14 @@ package nonisolated final class RequestHead {
         fieldCount += 1
     }
 
-    /// Remembers a known field, unless it was there before.
+    /// Remembers a known field, or that it was there before.
     func note(_ field: KnownField, _ value: Slice) {
-        guard !has(field) else { return }
-        present |= 1 << UInt32(field.rawValue)
-        known[field.rawValue] = value
+        if has(field) {
+            repeated |= 1 << UInt32(field.rawValue)
+        } else {
+            present |= 1 << UInt32(field.rawValue)
+            known[field.rawValue] = value
+        }
     }
 
     /// Copies the head, to which all places refer.

@@ -1,6 +1,8 @@
 // What stands in the lines of a request's head: the request line, the fields, and what follows from all of them together.
 // Part of RequestParser, which finds the lines.
 
+import Glibc
+
 nonisolated extension RequestParser {
     /// method SP target SP version (RFC 9112, 3).
     func requestLine(_ line: Range<Int>, of bytes: UnsafeRawBufferPointer, into head: RequestHead) -> Refusal? {
@@ -46,21 +48,17 @@ nonisolated extension RequestParser {
         guard !target.isEmpty else { return Refusal(.badRequest, "the target is empty") }
         let text = UnsafeRawBufferPointer(rebasing: bytes[target])
         if head.method == .connect {
-            head.targetForm = .authority
             head.path = RequestHead.Slice(target.lowerBound, target.lowerBound)
             let isAuthority = Self.isAuthority(text, needsPort: true)
             return isAuthority ? nil : Refusal(.badRequest, "CONNECT takes a host and a port")
         }
         var pathStart = target.lowerBound
         if text[0] == UInt8(ascii: "/") {
-            head.targetForm = .origin
         } else if text.count == 1, text[0] == UInt8(ascii: "*"), head.method == .options {
-            head.targetForm = .asterisk
         } else {
             guard let length = Self.schemeLength(text) else {
                 return Refusal(.badRequest, "the target has none of the four forms")
             }
-            head.targetForm = .absolute
             let rest = text[length...]
             let end = rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? text.count
             let authority = UnsafeRawBufferPointer(rebasing: text[length..<end])
@@ -121,18 +119,16 @@ nonisolated extension RequestParser {
         return value[position...].contains(where: \.isControl)
     }
 
-    private static func knownField(_ name: UnsafeRawBufferPointer) -> RequestHead.KnownField? {
+    /// Which of the fields that the server itself asks for this is, if one.
+    static func knownField(_ name: UnsafeRawBufferPointer) -> RequestHead.KnownField? {
         switch name.count {
         case 4: name.isEqualIgnoringCase("host") ? .host : nil
         case 5: name.isEqualIgnoringCase("range") ? .range : nil
-        case 6: name.isEqualIgnoringCase("accept") ? .accept : name.isEqualIgnoringCase("expect") ? .expect : nil
+        case 6: name.isEqualIgnoringCase("expect") ? .expect : nil
         case 8: name.isEqualIgnoringCase("if-match") ? .ifMatch : name.isEqualIgnoringCase("if-range") ? .ifRange : nil
-        case 10:
-            name.isEqualIgnoringCase("connection")
-                ? .connection : name.isEqualIgnoringCase("user-agent") ? .userAgent : nil
+        case 10: name.isEqualIgnoringCase("connection") ? .connection : nil
         case 13: name.isEqualIgnoringCase("if-none-match") ? .ifNoneMatch : nil
         case 14: name.isEqualIgnoringCase("content-length") ? .contentLength : nil
-        case 15: name.isEqualIgnoringCase("accept-encoding") ? .acceptEncoding : nil
         case 17:
             name.isEqualIgnoringCase("transfer-encoding")
                 ? .transferEncoding : name.isEqualIgnoringCase("if-modified-since") ? .ifModifiedSince : nil
@@ -167,8 +163,9 @@ nonisolated extension RequestParser {
             if head.has(.transferEncoding) { return Refusal(.badRequest, "more than one Transfer-Encoding") }
             return transferEncoding(value, into: head)
         case .expect:
-            head.expectsContinue = value.isEqualIgnoringCase("100-continue")
-            return head.expectsContinue ? nil : Refusal(.expectationFailed, "an expectation that nobody knows")
+            // Nothing that this server answers needs the content, so nobody is told to go on and send it.
+            return value.isEqualIgnoringCase("100-continue")
+                ? nil : Refusal(.expectationFailed, "an expectation that nobody knows")
         default:
             return nil
         }
@@ -208,10 +205,7 @@ nonisolated extension RequestParser {
         var end = 0
         if text.first == UInt8(ascii: "[") {
             guard let bracket = text.firstIndex(of: UInt8(ascii: "]")), bracket > 2 else { return false }
-            let isAddress = text[1..<bracket].allSatisfy {
-                $0.isHexadecimal || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".")
-            }
-            guard isAddress else { return false }
+            guard isIPv6(text[1..<bracket]) else { return false }
             end = bracket + 1
         } else {
             while end < text.count, text[end] != UInt8(ascii: ":") {
@@ -233,6 +227,16 @@ nonisolated extension RequestParser {
         if port.isEmpty { return !needsPort }
         guard let number = port.decimal else { return false }
         return number <= 65_535
+    }
+
+    private static func isIPv6(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
+        guard text.count < Int(INET6_ADDRSTRLEN) else { return false }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { copy in
+            for (index, byte) in text.enumerated() { copy[index] = CChar(bitPattern: byte) }
+            copy[text.count] = 0
+            var address = in6_addr()
+            return copy.baseAddress.map { inet_pton(AF_INET6, $0, &address) } == 1
+        }
     }
 
     /// Unreserved characters and sub-delimiters (RFC 3986, 2.2 and 2.3).

@@ -29,7 +29,7 @@ package nonisolated struct RequestParser {
     package struct Refusal: Equatable, Sendable {
         /// What the client is told.
         package var status: Status
-        /// What a log says.
+        /// What exactly is wrong with it, for people.
         package var reason: StaticString
 
         init(_ status: Status, _ reason: StaticString) {

@@ -1,6 +1,7 @@
 // From the path in a request to a path below a directory, and back to one in a link (RFC 3986, 2.1 and 5.2.4). Works on
 // bytes, because file names are bytes. The result is relative and has no dot segments, so that whatever opens it stays below
 // its directory; the kernel is asked to make sure of that, too.
+import Glibc
 
 /// Decodes the path of a request into memory that is used again for the next.
 package nonisolated struct RequestPath: ~Copyable {
@@ -31,6 +32,11 @@ package nonisolated struct RequestPath: ~Copyable {
 
     /// The decoded path as C's text.
     package var cString: UnsafePointer<CChar> { UnsafePointer(memory.assumingMemoryBound(to: CChar.self)) }
+
+    /// The same, "." for the root: what a call that opens below a directory takes.
+    package var cStringOrDot: UnsafePointer<CChar> { count == 0 ? Self.dot : cString }
+
+    nonisolated(unsafe) private static let dot = UnsafePointer(strdup(".").unsafelyUnwrapped)
 
     /// Decodes `path`, which starts with a slash or is empty.
     package mutating func decode(_ path: UnsafeRawBufferPointer) -> Outcome {

@@ -43,6 +43,8 @@ public struct Response {
     ///
     /// What differs from request to request (Date, Connection) and the final empty line follow it.
     package var preparedHead: ByteBlock?
+    /// Whether making it took so long that other connections are to be served before the next of this one.
+    package var isExpensive = false
 
     /// An answer with a body of bytes.
     package init(_ status: Status, fields: [Field] = [], body: Body = .empty) {

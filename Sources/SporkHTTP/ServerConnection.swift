@@ -46,13 +46,20 @@ package final class ServerConnection {
     package func run() async throws(StreamError) {
         // Set with the first byte of a request, for the whole head: a byte now and then does not buy more time.
         var deadline = Deadline.never
+        var answersInTurn = 0
         while true {
             switch input.isEmpty ? .needMore : parser.advance(over: input.bytes, into: head) {
             case .head(let length):
                 input.consume(length)
                 parser.reset()
                 deadline = .never
-                guard try await answer() else { return }
+                let (goesOn, effort) = try await answer()
+                guard goesOn else { return }
+                answersInTurn += effort
+                if answersInTurn >= configuration.mostAnswersInTurn {
+                    answersInTurn = 0
+                    try await letOthersGoFirst()
+                }
             case .refuse(let refusal):
                 return try await refuse(refusal.status)
             case .needMore:
@@ -60,6 +67,7 @@ package final class ServerConnection {
                 input.keep()
                 if deadline == .never, !input.isEmpty { deadline = .after(configuration.headerTimeout) }
                 guard try await receive(until: deadline) else { return }
+                answersInTurn = 0
             }
         }
     }
@@ -88,10 +96,17 @@ package final class ServerConnection {
         }
     }
 
+    /// A client that has sent many requests at once must not keep the others waiting.
+    private func letOthersGoFirst() async throws(StreamError) {
+        if !output.isEmpty { try await flush() }
+        input.keep()
+        await Task.yield()
+    }
+
     /// Answers the request in `head`.
     ///
-    /// False when the connection is to be closed.
-    private func answer() async throws(StreamError) -> Bool {
+    /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
+    private func answer() async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         let response = respond(head)
         // Nobody here reads content, so what follows it cannot be told from it.
         let hasContent = head.isChunked || (head.contentLength ?? 0) > 0
@@ -102,11 +117,18 @@ package final class ServerConnection {
         if head.method != .head { try await send(response.body) }
         if closes {
             if !output.isEmpty { try await flush() }
-            if hasContent || !input.isEmpty { await linger() }
-            return false
+            let hasRest = !input.isEmpty || hasContent
+            if try hasRest ? true : mayBeOnItsWay(response) { await linger() }
+            return (false, 0)
         }
         if output.count >= OutputBuffer.usualSize { try await flush() }
-        return true
+        return (true, response.isExpensive ? configuration.mostAnswersInTurn : 1)
+    }
+
+    /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.
+    private func mayBeOnItsWay(_ response: Response) throws(StreamError) -> Bool {
+        if response.body.count > configuration.mostGathered { return true }
+        return try input.receive(from: stream) == .bytes
     }
 
     private func send(_ body: Response.Body) async throws(StreamError) {
@@ -154,13 +176,13 @@ package final class ServerConnection {
     private func linger() async {
         stream.shutdownWrite()
         let deadline = Deadline.after(configuration.lingerTimeout)
-        var rest = configuration.mostLingered
         do throws(StreamError) {
-            while rest > 0 {
+            while !deadline.hasPassed {
                 input.consume(input.bytes.count)
                 switch try input.receive(from: stream) {
                 case .endOfStream: return
-                case .bytes: rest -= input.bytes.count
+                // Others are to be served meanwhile, however fast this one sends.
+                case .bytes: await Task.yield()
                 case .nothingYet: try await stream.waitUntilReadable(until: deadline)
                 }
             }

@@ -26,9 +26,6 @@ package struct InputBuffer: ~Copyable {
     private var start = 0
     private var end = 0
 
-    /// Whether the last read left nothing in the socket, as far as one can tell: it did not fill its room.
-    package private(set) var isSocketDrained = false
-
     package init() {
         shared = Self.shared
         block = shared
@@ -62,11 +59,7 @@ package struct InputBuffer: ~Copyable {
     package mutating func receive(from stream: SocketStream) throws(StreamError) -> Received {
         makeRoom()
         let room = UnsafeMutableRawBufferPointer(start: block + end, count: capacity - end)
-        guard let count = try stream.tryRead(into: room) else {
-            isSocketDrained = true
-            return .nothingYet
-        }
-        isSocketDrained = count < room.count
+        guard let count = try stream.tryRead(into: room) else { return .nothingYet }
         end += count
         return count == 0 ? .endOfStream : .bytes
     }

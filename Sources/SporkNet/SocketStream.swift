@@ -1,5 +1,5 @@
 // A connection as a stream of bytes, TCP or Unix. Every call tries the system call first and waits for readiness only
-// when it would block; one that has just emptied the socket waits first, which saves the call that would find nothing.
+// when it would block.
 //
 // The `try…` forms never wait. At most one coroutine reads and one writes at a time. The descriptor is closed exactly
 // once: by `close` or when the object goes.

@@ -168,4 +168,28 @@ final class TemporaryDirectory {
             exit(0)
         }
     }
+
+    @Test("an open file that nobody asks for is closed, one that is asked for stays")
+    func idleFiles() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let directory = try TemporaryDirectory()
+                defer { directory.remove() }
+                let limits = FileCache.Limits(idleTime: .milliseconds(50))
+                let cache = FileCache(root: directory.descriptor, limits: limits)
+                let large = String(repeating: "x", count: CachedFile.mostInMemory + 1)
+                for name in ["large1", "large2"] {
+                    try directory.write(large, to: name)
+                    cache.insert(try Self.entry(name, in: directory))
+                }
+                for _ in 0..<300 where cache.openFiles == 2 {
+                    #expect(Self.holds(cache, "large2"))
+                    try await sleep(for: .milliseconds(10))
+                }
+                #expect(cache.openFiles == 1)
+                #expect(Self.holds(cache, "large2") && !Self.holds(cache, "large1"))
+            }
+            exit(0)
+        }
+    }
 }

@@ -27,7 +27,7 @@ import Testing
                 let directory = try TemporaryDirectory()
                 defer { directory.remove() }
                 try directory.write("one", to: "a")
-                let service = FileService(root: directory.descriptor)
+                let service = FileService(try ServedDirectory(directory.path))
                 let codes = [
                     ("GET", 200), ("HEAD", 200), ("OPTIONS", 204), ("POST", 405), ("PUT", 405), ("DELETE", 405),
                     ("PATCH", 405), ("TRACE", 405), ("BREW", 501),
@@ -50,7 +50,7 @@ import Testing
                 let directory = try TemporaryDirectory()
                 defer { directory.remove() }
                 try directory.write("one", to: "a")
-                let service = FileService(root: directory.descriptor)
+                let service = FileService(try ServedDirectory(directory.path))
                 let part = try Self.respond(service, "GET /a HTTP/1.1", "Range: bytes=1-")
                 #expect(part.status == .partialContent)
                 #expect(Self.value("Content-Range", of: part) == "bytes 1-2/3")
@@ -68,7 +68,7 @@ import Testing
                 try directory.write("two", to: "a", age: 50)
                 #expect(
                     try Self.respond(
-                        FileService(root: directory.descriptor),
+                        FileService(try ServedDirectory(directory.path)),
                         "GET /a HTTP/1.1",
                         "If-None-Match: \(tag)"
                     ).status
@@ -89,7 +89,7 @@ import Testing
                     rmdir("\(directory.path)/d")
                     directory.remove()
                 }
-                let service = FileService(root: directory.descriptor)
+                let service = FileService(try ServedDirectory(directory.path))
                 for (target, location) in [("/d", "/d/"), ("//d?a=1&b", "/d/?a=1&b"), ("/.//d", "/d/")] {
                     let response = try Self.respond(service, "GET \(target) HTTP/1.1")
                     #expect(response.status == .movedPermanently)

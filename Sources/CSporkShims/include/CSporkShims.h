@@ -94,11 +94,14 @@ typedef struct {
     int64_t changed_nanoseconds;
     bool is_regular;
     bool is_directory;
+    bool is_link;
 } SporkFileStatus;
 
-/// fstatat of `path` below the directory `root`, following links: what a cached file is compared with.
-/// 0 or a negated errno.
-int spork_stat_at(int root, const char *_Nonnull path, SporkFileStatus *_Nonnull status);
+/// fstatat of `path` below the directory `root`, following links or not; nothing keeps it below. 0 or a negated errno.
+int spork_stat_at(int root, const char *_Nonnull path, bool follow, SporkFileStatus *_Nonnull status);
+
+/// What `path` is, resolved as spork_open_beneath does, without opening it for anything else. 0 or a negated errno.
+int spork_stat_beneath(int root, const char *_Nonnull path, SporkFileStatus *_Nonnull status);
 
 /// fstat. 0 or a negated errno.
 int spork_stat(int descriptor, SporkFileStatus *_Nonnull status);
