@@ -158,7 +158,11 @@ def test_ends_well(start, site: Path, tmp_path: Path, number: int):
     with server.connect() as idle, server.connect() as begun:
         begun.sendall(b"GET / HT")
         server.stop(number, 5)
-        assert idle.recv(1) == b""
+        try:
+            assert idle.recv(1) == b""
+        except ConnectionResetError:
+            # INT waits for nothing: a connection that no worker has accepted yet goes down with the listener.
+            assert number == signal.SIGINT
     again = start(site, "-w", "1", bind=f"127.0.0.1:{server.port}")
     again.stop()
 
