@@ -61,7 +61,9 @@ public struct LoadSweep {
     /// - Returns: the rows; fewer than asked for when a signal ended it.
     public func run(showsProgress: Bool, report: (String) -> Void) throws -> [Row] {
         let processors = ProcessorCount.available
-        report("\(connections) connections from \(processes) load process\(processes == 1 ? "" : "es"), \(LoadText.duration(duration)) each, ")
+        report(
+            "\(connections) connections from \(processes) load process\(processes == 1 ? "" : "es"), \(LoadText.duration(duration)) each, "
+        )
         report("on \(processors) processors that server and generator share\n\n")
         report(Self.heading)
         var rows: [Row] = []
