@@ -13,6 +13,9 @@ let strict: [SwiftSetting] = [
 // async function never leaves the caller's executor.
 let house: [SwiftSetting] = [.defaultIsolation(MainActor.self)] + strict
 
+// Each is a program of one file that shows one thing.
+let examples = ["SwitchingByHand", "SpawnAndJoin", "ProducerAndConsumer", "Sleepers"]
+
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
 let package = Package(
     name: "spork",
@@ -22,13 +25,20 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .systemLibrary(name: "CLibev", providers: [.apt(["libev-dev"])]),
         .target(name: "CSporkShims"),
         .target(name: "SporkLoop", dependencies: ["CLibev", "CSporkShims"], swiftSettings: house),
-        .target(name: "SporkTasks", dependencies: ["SporkLoop"], swiftSettings: house),
+        .target(
+            name: "SporkTasks",
+            dependencies: [
+                "SporkLoop", "CSporkShims", .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: house
+        ),
         .target(name: "SporkNet", dependencies: ["SporkTasks", "SporkLoop", "CSporkShims"], swiftSettings: house),
         .target(
             name: "SporkPrefork",
@@ -64,11 +74,20 @@ let package = Package(
             swiftSettings: house
         ),
         .testTarget(
+            name: "SporkTasksTests",
+            dependencies: ["SporkTasks", "SporkLoop", "CSporkShims"],
+            swiftSettings: house
+        ),
+        .testTarget(
             name: "SporkNetTests",
             dependencies: ["SporkNet", "SporkTasks", "SporkLoop"],
             swiftSettings: house
         ),
-        .testTarget(name: "SporkPreforkTests", dependencies: ["SporkPrefork"], swiftSettings: house),
+        .testTarget(
+            name: "SporkPreforkTests",
+            dependencies: ["SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop"],
+            swiftSettings: house
+        ),
         .testTarget(
             name: "SporkHTTPTests",
             dependencies: ["SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop"],
@@ -87,3 +106,7 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+package.targets += examples.map { name in
+    .executableTarget(name: name, dependencies: ["Spork"], path: "Sources/Examples/\(name)", swiftSettings: house)
+}

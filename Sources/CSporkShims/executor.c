@@ -1,4 +1,5 @@
-// The queue of Swift jobs behind the loop, and the runtime's hooks that fill it.
+// The queue of Swift jobs behind the loop, the runtime's hooks that fill it, and parking: how a coroutine leaves the loop's
+// thread and comes back.
 //
 // Jobs are linked through the two words that the runtime leaves to schedulers, so queueing allocates nothing. The loop
 // thread appends to a plain list; any other thread pushes on an atomic stack and wakes the loop, which takes the whole
@@ -9,15 +10,30 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define SWIFTCALL __attribute__((swiftcall))
+#define ASYNCCALL __attribute__((swiftasynccall))
+#define ASYNC_CONTEXT __attribute__((swift_async_context))
 
-// The runtime's layout of a job, as in the toolchain's own header for executors written in C.
+// The frame of an async call: its caller makes it, this size, and goes on at `resume_parent`, to which the frame is passed.
+typedef struct AsyncFrame {
+    struct AsyncFrame *parent;
+    ASYNCCALL void (*resume_parent)(ASYNC_CONTEXT struct AsyncFrame *);
+    char *accesses[2];
+} AsyncFrame;
+
+// The runtime's layout of a job, as in the toolchain's own header for executors written in C; the last two are a task's.
 typedef struct __attribute__((aligned(2 * sizeof(void *)))) Job {
     const void *metadata;
     uintptr_t reference_counts;
     void *scheduler_private[2];
     uint32_t flags;
+    uint32_t id;
+    void *voucher;
+    void *reserved;
+    ASYNCCALL void (*resume)(ASYNC_CONTEXT AsyncFrame *);
+    AsyncFrame *frame;
 } Job;
 
 enum { next_word = 0, executor_word = 1 };
@@ -30,11 +46,16 @@ extern SWIFTCALL SporkExecutorReference (*swift_task_getMainExecutor_hook)(void 
 extern SWIFTCALL bool (*swift_task_isMainExecutor_hook)(SporkExecutorReference, void *);
 extern SWIFTCALL void (*swift_task_checkIsolated_hook)(SporkExecutorReference, SWIFTCALL void (*)(SporkExecutorReference));
 extern SWIFTCALL void swift_job_run(Job *, SporkExecutorReference);
+extern SWIFTCALL Job *swift_task_getCurrent(void);
+extern void swift_task_exitThreadLocalContext(char *);
+extern void swift_task_enterThreadLocalContext(char *);
 
 static struct {
     Job *first;
     Job *last;
     uint64_t enqueued;
+    uint64_t longest;
+    SporkJobObserver begins;
     SporkExecutorReference main;
     void (*wake)(void *);
     void *wake_context;
@@ -89,8 +110,30 @@ void spork_executor_enqueue(void *job, bool on_main) {
     }
 }
 
-uint64_t spork_executor_run(uint64_t limit) {
+// A clock that costs a few nanoseconds to read; what its ticks are in seconds is the caller's to find out.
+static inline uint64_t ticks(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t value;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
+    return value;
+#else
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+#endif
+}
+
+uint64_t spork_ticks(void) { return ticks(); }
+
+uint64_t spork_executor_longest(void) { return queue.longest; }
+
+void spork_executor_observe(SporkJobObserver begins) { queue.begins = begins; }
+
+uint64_t spork_executor_run(uint64_t limit, uint64_t long_job, SporkJobObserver took_long) {
     uint64_t ran = 0;
+    uint64_t begin = ticks();
     take_from_other_threads();
     while (queue.first && ran < limit) {
         Job *job = queue.first;
@@ -99,8 +142,14 @@ uint64_t spork_executor_run(uint64_t limit) {
         // The job may free itself while it runs, so this is the last look at it.
         SporkExecutorReference executor = {NULL, 0};
         if (job->scheduler_private[executor_word]) executor = queue.main;
+        if (__builtin_expect(queue.begins != NULL, 0)) queue.begins(job, 0);
         swift_job_run(job, executor);
         ran++;
+        uint64_t end = ticks();
+        uint64_t taken = end - begin;
+        begin = end;
+        if (__builtin_expect(taken > queue.longest, 0)) queue.longest = taken;
+        if (__builtin_expect(taken > long_job, 0)) took_long(job, taken);
     }
     return ran;
 }
@@ -108,6 +157,37 @@ uint64_t spork_executor_run(uint64_t limit) {
 bool spork_executor_has_jobs(void) {
     return queue.first != NULL || atomic_load_explicit(&from_other_threads, memory_order_relaxed) != NULL;
 }
+
+void *spork_current_task(void) { return swift_task_getCurrent(); }
+
+// Parking. A task that suspends on a continuation pays for a dependency record and two exchanges of its status; one that parks
+// leaves its status as it is, notes where to go on, and returns to whoever runs jobs. To the runtime it is a task that runs
+// for a long time. Its open accesses (the exclusivity checks of the thread) are set aside, as the runtime does it.
+
+static ASYNCCALL void resume_with_accesses(ASYNC_CONTEXT AsyncFrame *frame) {
+    swift_task_enterThreadLocalContext((char *)frame->accesses);
+    return frame->resume_parent(frame);
+}
+
+static inline Job *leave(AsyncFrame *frame) {
+    Job *task = swift_task_getCurrent();
+    frame->accesses[0] = frame->accesses[1] = NULL;
+    swift_task_exitThreadLocalContext((char *)frame->accesses);
+    task->resume = frame->accesses[0] ? resume_with_accesses : frame->resume_parent;
+    task->frame = frame;
+    return task;
+}
+
+ASYNCCALL void spork_park(ASYNC_CONTEXT AsyncFrame *frame) { leave(frame); }
+
+ASYNCCALL void spork_step_back(ASYNC_CONTEXT AsyncFrame *frame) { spork_executor_enqueue(leave(frame), false); }
+
+// What Swift needs to call an async function that it did not compile: where it is, and the size of its frame.
+#define ASYNC_FUNCTION_POINTER(name) \
+    __asm__(".pushsection .rodata\n.globl " #name "Tu\n.balign 8\n" #name "Tu:\n.long " #name " - " #name "Tu\n.long 32\n.popsection\n")
+_Static_assert(sizeof(AsyncFrame) == 32, "the frame's size is written out above");
+ASYNC_FUNCTION_POINTER(spork_park);
+ASYNC_FUNCTION_POINTER(spork_step_back);
 
 bool spork_executor_is_current(void) { return on_loop_thread; }
 

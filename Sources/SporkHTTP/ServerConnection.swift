@@ -100,7 +100,7 @@ package final class ServerConnection {
     private func letOthersGoFirst() async throws(StreamError) {
         if !output.isEmpty { try await flush() }
         input.keep()
-        await Task.yield()
+        await EventLoop.stepBack()
     }
 
     /// Answers the request in `head`.
@@ -182,7 +182,7 @@ package final class ServerConnection {
                 switch try input.receive(from: stream) {
                 case .endOfStream: return
                 // Others are to be served meanwhile, however fast this one sends.
-                case .bytes: await Task.yield()
+                case .bytes: await EventLoop.stepBack()
                 case .nothingYet: try await stream.waitUntilReadable(until: deadline)
                 }
             }

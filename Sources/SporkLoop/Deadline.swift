@@ -15,6 +15,14 @@ package nonisolated struct Deadline: Comparable, Sendable {
     /// So long after the start of the loop's present turn.
     package static func after(_ duration: Duration) -> Deadline { Deadline(seconds: EventLoop.now + duration.seconds) }
 
+    /// So long after the moment of the call, however long the present turn has taken already: what the limits of waits are.
+    package static func fromNow(_ duration: Duration) -> Deadline {
+        Deadline(seconds: EventLoop.monotonicSeconds() + max(0, duration.seconds))
+    }
+
+    /// The same; never without a limit.
+    package static func fromNow(_ duration: Duration?) -> Deadline { duration.map { fromNow($0) } ?? .never }
+
     /// So many seconds after the start of the loop's present turn: for limits converted once.
     package static func after(seconds: Double) -> Deadline { Deadline(seconds: EventLoop.now + seconds) }
 

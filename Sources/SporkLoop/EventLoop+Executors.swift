@@ -18,12 +18,97 @@ extension EventLoop {
             to: SporkExecutorReference.self
         )
         let withoutHooks = getenv("SPORK_LOOP_HOOKS").map { String(cString: $0) == "0" } ?? false
+        parksDirectly = knowsLayout && !withoutHooks
         guard spork_executor_install(!withoutHooks, main, { _ in EventLoop.wakeUpLoop?() }, nil) else {
             fatalError("another library has taken over Swift's executors; Spork's loop cannot run beside it")
         }
     }
 
     nonisolated(unsafe) fileprivate static var wakeUpLoop: (@convention(c) () -> Void)?
+}
+
+@_silgen_name("spork_park")
+private nonisolated(nonsending) func sporkPark() async
+
+@_silgen_name("spork_step_back")
+private nonisolated(nonsending) func sporkStepBack() async
+
+/// A place where one coroutine at a time leaves the loop's thread.
+package nonisolated class Parking {
+    /// The coroutine that is parked here: what it takes to make it runnable.
+    fileprivate(set) final var parked: UnsafeMutableRawPointer?
+
+    package init() {}
+}
+
+extension EventLoop {
+    // The layouts that executor.c relies on are those of these compilers' runtimes. With a newer one coroutines suspend on
+    // continuations, at more than twice the price, until somebody has looked.
+    #if compiler(<6.4)
+    private nonisolated static let knowsLayout = true
+    #else
+    private nonisolated static let knowsLayout = false
+    #endif
+
+    nonisolated(unsafe) fileprivate static var parksDirectly = false
+
+    /// Suspends the calling coroutine until `unpark`, which has to follow exactly once; cancelling does not end it.
+    @inline(__always)
+    package nonisolated(nonsending) static func park(in place: Parking) async {
+        guard parksDirectly else { return await parkOnContinuation(in: place) }
+        place.parked = spork_current_task()
+        await sporkPark()
+    }
+
+    // Out of line, because its frame is large and hardly ever needed.
+    @inline(never)
+    private nonisolated(nonsending) static func parkOnContinuation(in place: Parking) async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            place.parked = unsafeBitCast(continuation, to: UnsafeMutableRawPointer.self)
+        }
+    }
+
+    /// Makes the coroutine that is parked in `place` runnable: it goes on behind those that are runnable already.
+    package nonisolated static func unpark(_ place: Parking) {
+        guard let parked = place.parked else { return }
+        place.parked = nil
+        if parksDirectly { return spork_executor_enqueue(parked, false) }
+        unsafeBitCast(parked, to: UnsafeContinuation<Void, Never>.self).resume()
+    }
+
+    /// Lets every coroutine that is runnable go first.
+    package nonisolated(nonsending) static func stepBack() async {
+        if parksDirectly { await sporkStepBack() } else { await Task.yield() }
+    }
+}
+
+/// Whether the running task has task-local values, which the runtime does not tell: it is read from the task itself, at a place
+/// that `calibrate` finds out.
+nonisolated enum TaskLocals {
+    @TaskLocal private static var probe = 0
+    nonisolated(unsafe) private static var offset: Int?
+
+    /// Finds the word of a task that is zero without values and not zero with them; to be called in a task without any.
+    static func calibrate() {
+        guard let task = spork_current_task() else { return }
+        let words = 8..<48
+        func snapshot() -> [UInt] { words.map { task.load(fromByteOffset: $0 * 8, as: UInt.self) } }
+        let before = snapshot()
+        let (one, two) = $probe.withValue(1) { (snapshot(), $probe.withValue(2) { snapshot() }) }
+        let after = snapshot()
+        let found = words.indices.filter { index in
+            let place = index - words.lowerBound
+            return before[place] == 0 && one[place] != 0 && two[place] != 0 && one[place] != two[place]
+                && after[place] == 0
+        }
+        offset = found.count == 1 ? found[0] * 8 : nil
+    }
+
+    /// Whether there may be any; true where that is not known.
+    static var mayExist: Bool {
+        guard let offset, let task = spork_current_task() else { return true }
+        return task.load(fromByteOffset: offset, as: UInt.self) != 0
+    }
 }
 
 private nonisolated enum LoopExecutors: ExecutorFactory {

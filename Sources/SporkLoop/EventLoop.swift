@@ -18,7 +18,7 @@ public enum EventLoop {
 
     nonisolated(unsafe) private static var handle: OpaquePointer?
     nonisolated(unsafe) private static var isStopped = false
-    nonisolated(unsafe) private static var jobsRun: UInt64 = 0
+    nonisolated(unsafe) static var jobsRun: UInt64 = 0
 
     /// libev's loop.
     package nonisolated static var libev: OpaquePointer {
@@ -33,20 +33,28 @@ public enum EventLoop {
     ///
     /// The main actor, other actors, detached tasks, groups and sleeps are all scheduled by this loop from here on, on
     /// the calling thread. It can be called once in a process, on its first thread, and not before the last `fork`: a loop
-    /// must never be shared with a child. Other tasks that still run when `body` ends are left where they are.
+    /// must never be shared with a child. Other coroutines that still run when `body` ends are left where they are.
     ///
-    /// - Throws: what `body` throws.
+    /// - Throws: what `body` throws; `DeadlockError` when `body` waits and nothing can ever wake it.
     public nonisolated static func run<Success>(
+        file: StaticString = #fileID,
+        line: UInt = #line,
         _ body: @escaping @MainActor () async throws -> Success
     ) throws -> Success {
         install()
-        // Written by the task below and read when the loop has stopped, both on this thread.
+        // Both are used on this thread only: by the loop below and by what it runs.
         nonisolated(unsafe) var outcome: Result<Success, any Error>?
-        Task { @MainActor in
+        nonisolated(unsafe) let root = AnyCoroutine(name: "main", file: file, line: line)
+        // Detached: what the caller's task has of task-local values is no business of the loop's.
+        let task = Task.detached { @MainActor in
+            TaskLocals.calibrate()
+            root.hasStarted = true
             do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+            root.finish()
             isStopped = true
         }
-        while !isStopped { turn() }
+        root.bind(to: nil, task: unsafeBitCast(task, to: UnsafeMutableRawPointer.self))
+        while !isStopped { try turn() }
         guard let outcome else { preconditionFailure("the loop was stopped before its body ended") }
         return try outcome.get()
     }
@@ -62,26 +70,21 @@ public enum EventLoop {
     /// Counts the loop's turns: what was checked in this turn need not be checked again in it.
     nonisolated(unsafe) package private(set) static var turns: UInt64 = 0
 
-    /// What the loop has done so far.
-    public static var statistics: Statistics {
-        Statistics(turns: turns, jobsRun: jobsRun, jobsEnqueued: spork_executor_enqueued())
-    }
-
-    /// Counters of a loop since its start.
-    public struct Statistics: Sendable {
-        /// How often the loop has looked at descriptors and timers.
-        public var turns: UInt64
-        /// How many jobs it has run: each is a coroutine's step from one suspension to the next.
-        public var jobsRun: UInt64
-        /// How many jobs it was given.
-        public var jobsEnqueued: UInt64
-    }
-
-    private nonisolated static func turn() {
-        ev_run(libev, spork_executor_has_jobs() ? Int32(EVRUN_NOWAIT) : Int32(EVRUN_ONCE))
+    private nonisolated static func turn() throws {
+        let hasWatchers = ev_run(libev, spork_executor_has_jobs() ? Int32(EVRUN_NOWAIT) : Int32(EVRUN_ONCE)) != 0
         turns &+= 1
         now = monotonicSeconds()
-        jobsRun &+= spork_executor_run(jobsBetweenPolls)
+        let ran = runJobs()
+        jobsRun &+= ran
+        if ran == 0, !hasWatchers, !spork_executor_has_jobs(), !isStopped { try waitForOtherThreads() }
+    }
+
+    // Nothing here can wake anybody any more. Another thread may: then only it can be waited for. Without one it is a deadlock.
+    private nonisolated static func waitForOtherThreads() throws {
+        guard spork_thread_count() != 1 else { throw DeadlockError(coroutines: dumpTasks()) }
+        ev_ref(libev)
+        ev_run(libev, Int32(EVRUN_ONCE))
+        ev_unref(libev)
     }
 
     /// The clock behind `now`, read afresh.
@@ -91,6 +94,23 @@ public enum EventLoop {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
+    nonisolated(unsafe) private static var libevTime = (turn: UInt64.max, seconds: 0.0)
+    nonisolated(unsafe) private static var probe = ev_timer()
+
+    /// What to give to a timer of libev's that shall be due at `deadline`.
+    ///
+    /// libev counts from the time at which it looked last, which it does not tell; it is read from a timer, once a turn.
+    nonisolated static func untilDue(_ deadline: Deadline) -> Double {
+        if libevTime.turn != turns {
+            let distance = 1e6
+            spork_timer_init(&probe, { _, _, _ in }, distance)
+            ev_timer_start(libev, &probe)
+            libevTime = (turns, probe.at - distance)
+            ev_timer_stop(libev, &probe)
+        }
+        return max(0, deadline.seconds - libevTime.seconds)
+    }
+
     private nonisolated static func install() {
         precondition(handle == nil, "a process has one loop, and it is running already")
         guard let loop = ev_loop_new(UInt32(EVFLAG_NOENV) | UInt32(EVBACKEND_EPOLL)) else {
@@ -98,10 +118,11 @@ public enum EventLoop {
         }
         handle = loop
         now = monotonicSeconds()
-        // Lives as long as the process: other threads may use it at any time.
+        // Lives as long as the process: other threads may use it at any time. It keeps nobody waiting.
         let wakeUp = UnsafeMutablePointer<ev_async>.allocate(capacity: 1)
         spork_async_init(wakeUp) { _, _, _ in }
         ev_async_start(loop, wakeUp)
+        ev_unref(loop)
         wakeUpWatcher = wakeUp
         installExecutors {
             guard let loop = EventLoop.handle, let watcher = EventLoop.wakeUpWatcher else { return }
@@ -110,4 +131,13 @@ public enum EventLoop {
     }
 
     nonisolated(unsafe) private static var wakeUpWatcher: UnsafeMutablePointer<ev_async>?
+}
+
+/// Nothing can ever wake the coroutine that `EventLoop.run` waits for.
+public struct DeadlockError: Error, CustomStringConvertible {
+    /// What each coroutine was waiting for; see `EventLoop.dumpTasks`.
+    public let coroutines: String
+
+    /// What happened, and who waits for what.
+    public var description: String { "deadlock: every coroutine waits, and nothing can wake one\n" + coroutines }
 }

@@ -10,19 +10,9 @@ import CLibev
 
 /// Whether a descriptor can be read or written, as something to wait for.
 package nonisolated final class Readiness {
-    /// How a wait ended.
-    package enum Outcome {
-        /// The descriptor is ready, or has failed: the system call will tell.
-        case ready
-        /// The deadline passed first.
-        case timedOut
-        /// `close` was called, before or during the wait.
-        case closed
-    }
-
     private struct Direction {
         var watcher: ev_io
-        var waiter: UnsafeContinuation<Outcome, Never>?
+        var waiter: Unmanaged<Wait>?
         var deadline: Double
         var isArmed: Bool
     }
@@ -36,12 +26,14 @@ package nonisolated final class Readiness {
     }
 
     private let loop: OpaquePointer
+    private let descriptor: Int32
     private let storage: UnsafeMutablePointer<Storage>
     private var isClosed = false
 
     /// Prepares waiting for `descriptor`, which stays the caller's to close.
     package init(descriptor: Int32) {
         loop = EventLoop.libev
+        self.descriptor = descriptor
         storage = .allocate(capacity: 1)
         let idle = Direction(watcher: ev_io(), waiter: nil, deadline: .infinity, isArmed: false)
         storage.initialize(to: Storage(read: idle, write: idle, timer: ev_timer(), timerIsDueAt: .infinity))
@@ -71,10 +63,10 @@ package nonisolated final class Readiness {
         storage.deallocate()
     }
 
-    /// Suspends until the descriptor can be read, `deadline` passes, or `close` is called.
+    /// Suspends until the descriptor can be read, `deadline` passes, `close` is called, or the coroutine is cancelled.
     ///
-    /// Costs one continuation and no allocation. A second coroutine that waits at the same time is a programming error.
-    package func readable(until deadline: Deadline = .never) async -> Outcome {
+    /// Being ready may also mean having failed: the system call will tell. Allocates nothing. A second coroutine that waits at the same time is a programming error.
+    package func readable(until deadline: Deadline = .never) async -> Wait.Outcome {
         if isClosed { return .closed }
         precondition(storage.pointee.read.waiter == nil, "two coroutines wait to read from one descriptor")
         if !storage.pointee.read.isArmed {
@@ -83,11 +75,16 @@ package nonisolated final class Readiness {
         }
         storage.pointee.read.deadline = deadline.seconds
         if deadline.seconds < storage.pointee.timerIsDueAt { startTimer(at: deadline.seconds) }
-        return await withUnsafeContinuation { storage.pointee.read.waiter = $0 }
+        let outcome = await Wait.park(
+            at: Self.field(storage, \.read.waiter),
+            for: Wait.Reason("read descriptor", Int(descriptor))
+        )
+        storage.pointee.read.deadline = .infinity
+        return outcome
     }
 
-    /// Suspends until the descriptor can be written, `deadline` passes, or `close` is called.
-    package func writable(until deadline: Deadline = .never) async -> Outcome {
+    /// Suspends until the descriptor can be written; otherwise like `readable`.
+    package func writable(until deadline: Deadline = .never) async -> Wait.Outcome {
         if isClosed { return .closed }
         precondition(storage.pointee.write.waiter == nil, "two coroutines wait to write to one descriptor")
         if !storage.pointee.write.isArmed {
@@ -96,7 +93,12 @@ package nonisolated final class Readiness {
         }
         storage.pointee.write.deadline = deadline.seconds
         if deadline.seconds < storage.pointee.timerIsDueAt { startTimer(at: deadline.seconds) }
-        return await withUnsafeContinuation { storage.pointee.write.waiter = $0 }
+        let outcome = await Wait.park(
+            at: Self.field(storage, \.write.waiter),
+            for: Wait.Reason("write descriptor", Int(descriptor))
+        )
+        storage.pointee.write.deadline = .infinity
+        return outcome
     }
 
     /// Takes the descriptor out of the loop's interest set until somebody waits for it again.
@@ -108,7 +110,7 @@ package nonisolated final class Readiness {
     }
 
     /// Wakes who waits to read although there may be nothing to read: it has to look why.
-    package func interruptReader() { wakeReader(.ready) }
+    package func interruptReader() { wakeReader(.woken) }
 
     /// Ends all waits, now and later, with `.closed`.
     ///
@@ -154,27 +156,21 @@ package nonisolated final class Readiness {
     }
 
     private func becameReadable() {
-        if storage.pointee.read.waiter == nil { stopReading() } else { wakeReader(.ready) }
+        if storage.pointee.read.waiter == nil { stopReading() } else { wakeReader(.woken) }
     }
 
     private func becameWritable() {
         // Unlike reading, being writable is the usual state: an armed watcher would fire every turn.
         stopWriting()
-        wakeWriter(.ready)
+        wakeWriter(.woken)
     }
 
-    private func wakeReader(_ outcome: Outcome) {
-        guard let waiter = storage.pointee.read.waiter else { return }
-        storage.pointee.read.waiter = nil
-        storage.pointee.read.deadline = .infinity
-        waiter.resume(returning: outcome)
+    private func wakeReader(_ outcome: Wait.Outcome) {
+        storage.pointee.read.waiter?.takeUnretainedValue().wake(outcome)
     }
 
-    private func wakeWriter(_ outcome: Outcome) {
-        guard let waiter = storage.pointee.write.waiter else { return }
-        storage.pointee.write.waiter = nil
-        storage.pointee.write.deadline = .infinity
-        waiter.resume(returning: outcome)
+    private func wakeWriter(_ outcome: Wait.Outcome) {
+        storage.pointee.write.waiter?.takeUnretainedValue().wake(outcome)
     }
 
     private func stopReading() {

@@ -61,13 +61,18 @@ public final class Listener {
     /// With several processes on one listener each may be woken and find that another was faster; it goes on waiting.
     ///
     /// - Returns: the connection, or nil when the listener was closed.
-    /// - Throws: `SystemError` when the system has no descriptor or memory left for it: wait a little, then call again.
+    /// - Throws: `SystemError` when the system has no descriptor or memory left for it: wait a little, then call again;
+    ///   `CancellationError` when the coroutine is cancelled while it waits, and no connection was taken.
     public func accept() async throws -> SocketStream? {
         while descriptor >= 0 {
             // A closed readiness is never replaced here: `close` sets the descriptor to -1.
             let readiness = self.readiness ?? Readiness(descriptor: descriptor)
             self.readiness = readiness
-            guard await readiness.readable() == .ready else { return nil }
+            switch await readiness.readable() {
+            case .closed: return nil
+            case .cancelled: throw CancellationError()
+            case .woken, .timedOut: break
+            }
             if let stream = try tryAccept() { return stream }
         }
         return nil

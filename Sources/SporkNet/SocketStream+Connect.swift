@@ -23,6 +23,7 @@ extension SocketStream {
         }
         stream.writeTimeout = limit
         do { try await stream.waitUntilWritable() } catch {
+            if error == .cancelled { throw CancellationError() }
             throw SystemError("connect", address.description, number: error == .timedOut ? ETIMEDOUT : ECANCELED)
         }
         stream.writeTimeout = nil

@@ -21,6 +21,9 @@ public final class SocketStream {
         didSet { writeLimit = writeTimeout?.seconds ?? .infinity }
     }
 
+    /// How many bytes the socket has taken so far: what a write that failed has got rid of, too.
+    public private(set) var bytesSent = 0
+
     private var descriptor: Int32
     // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
     nonisolated(unsafe) private let readiness: Readiness
@@ -108,7 +111,7 @@ public final class SocketStream {
     public func tryWrite(_ bytes: UnsafeRawBufferPointer, more: Bool = false) throws(StreamError) -> Int? {
         guard descriptor >= 0 else { throw .closed }
         guard let start = bytes.baseAddress, bytes.count > 0 else { return 0 }
-        return try Self.taken(spork_send(descriptor, start, bytes.count, more), "write")
+        return try taken(spork_send(descriptor, start, bytes.count, more), "write")
     }
 
     /// Writes all of it, waiting as often as the socket is full.
@@ -144,7 +147,7 @@ public final class SocketStream {
         guard let start = first.baseAddress, let next = second.baseAddress, first.count > 0 else {
             return try await write(second)
         }
-        let taken = try Self.taken(spork_send_two(descriptor, start, first.count, next, second.count), "write") ?? 0
+        let taken = try taken(spork_send_two(descriptor, start, first.count, next, second.count), "write") ?? 0
         if taken < first.count {
             try await write(UnsafeRawBufferPointer(rebasing: first[taken...]), more: true)
             try await write(second)
@@ -164,7 +167,7 @@ public final class SocketStream {
             guard descriptor >= 0 else { throw .closed }
             let result = spork_send_file(descriptor, file, Int64(offset + sent), min(count - sent, most))
             if result == 0 { throw .fileTruncated }
-            if let taken = try Self.taken(result, "sendfile") { sent += taken }
+            if let taken = try taken(result, "sendfile") { sent += taken }
             if sent < count { try await waitUntilWritable() }
         }
     }
@@ -188,16 +191,20 @@ public final class SocketStream {
         descriptor = -1
     }
 
-    private static func check(_ outcome: Readiness.Outcome) throws(StreamError) {
+    private static func check(_ outcome: Wait.Outcome) throws(StreamError) {
         switch outcome {
-        case .ready: return
+        case .woken: return
+        case .cancelled: throw .cancelled
         case .timedOut: throw .timedOut
         case .closed: throw .closed
         }
     }
 
-    private static func taken(_ result: Int, _ operation: String) throws(StreamError) -> Int? {
-        if result >= 0 { return result }
+    private func taken(_ result: Int, _ operation: String) throws(StreamError) -> Int? {
+        if result >= 0 {
+            bytesSent += result
+            return result
+        }
         if -result == Int(EAGAIN) { return nil }
         throw .system(SystemError(operation, number: Int32(-result)))
     }

@@ -1,4 +1,5 @@
 // How a wait on a stream can end other than well. Callers branch on it: a peer that is gone is no event, a timeout is.
+import SporkLoop
 
 /// Why reading from or writing to a stream ended.
 public nonisolated enum StreamError: Error, Equatable, CustomStringConvertible {
@@ -6,6 +7,8 @@ public nonisolated enum StreamError: Error, Equatable, CustomStringConvertible {
     case closed
     /// The stream's time limit for this direction passed.
     case timedOut
+    /// The coroutine was cancelled while it waited; the stream can still be used.
+    case cancelled
     /// The peer ended the stream where more had to come.
     case endOfStream
     /// A file that was being sent has become shorter.
@@ -18,9 +21,14 @@ public nonisolated enum StreamError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .closed: "the stream is closed"
         case .timedOut: "timed out"
+        case .cancelled: "cancelled"
         case .endOfStream: "the peer ended the stream early"
         case .fileTruncated: "the file became shorter while it was sent"
         case .system(let error): error.description
         }
     }
+}
+
+extension StreamError: CancellationReport {
+    package var isCancellation: Bool { self == .cancelled }
 }

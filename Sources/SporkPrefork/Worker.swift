@@ -18,6 +18,8 @@ public final class Worker {
     /// Connections that are being served.
     public private(set) var connections = 0
     private let idle = Event()
+    private let room = Event()
+    private var mostConnections = Int.max
 
     init(slot: Int, listeners: [Listener]) {
         self.slot = slot
@@ -30,7 +32,14 @@ public final class Worker {
     ///
     /// The connection is closed when `handle` returns or throws. A drain empties the accept queue before it closes
     /// this worker's hold on the listeners, so that nothing accepted by the kernel is lost.
-    public func serve(_ handle: @escaping @MainActor (SocketStream) async throws -> Void) async throws {
+    ///
+    /// - Parameter limit: how many connections are served at once; nil for any number. More wait in the kernel's queue, or
+    ///   for another worker. With several listeners it may be exceeded by one for each that was woken together with another.
+    public func serve(
+        atMost limit: Int? = nil,
+        _ handle: @escaping @MainActor (SocketStream) async throws -> Void
+    ) async throws {
+        mostConnections = limit ?? .max
         for listener in listeners {
             spawn("accept \(listener.address)") { await self.acceptConnections(from: listener, handle) }
         }
@@ -50,9 +59,17 @@ public final class Worker {
         var pause = AcceptPause()
         while !draining.isSet {
             do {
+                while connections >= mostConnections {
+                    // Paused, because a listener that is watched swallows wake-ups that are meant for a sibling.
+                    listener.pause()
+                    room.clear()
+                    try await room.wait()
+                }
                 guard let stream = try await listener.accept() else { return }
                 pause.reset()
                 start(stream, handle)
+            } catch is CancellationError {
+                return
             } catch {
                 // Out of descriptors or memory. Trying again at once would only burn the processor; the kernel keeps
                 // the queue meanwhile.
@@ -65,11 +82,12 @@ public final class Worker {
     private func start(_ stream: SocketStream, _ handle: @escaping @MainActor (SocketStream) async throws -> Void) {
         connections += 1
         idle.clear()
-        Task {
+        spawn("connection") { [self] in
             // What a connection's end means is its handler's business; here it only has to be counted.
             try? await handle(stream)
             stream.close()
             connections -= 1
+            room.set()
             if connections == 0 { idle.set() }
         }
     }

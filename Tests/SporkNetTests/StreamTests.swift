@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test("closing wakes the reader with .closed, and a closed listener ends accept")
+    @Test("29: closing wakes the reader with .closed, and a closed listener ends accept")
     func closeWakes() async {
         await #expect(processExitsWith: .success) {
             try EventLoop.run {
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    @Test("connecting to nobody is a typed error")
+    @Test("32: connecting to nobody is a typed error")
     func refused() async {
         await #expect(processExitsWith: .success) {
             try EventLoop.run {

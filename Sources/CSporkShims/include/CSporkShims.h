@@ -1,5 +1,6 @@
-// The lines of C that Swift cannot say. Three parts, a source file each:
-//   executor.c  the job queue behind Swift's executors, and the runtime's hooks that feed it
+// The lines of C that Swift cannot say. Four parts, a source file each:
+//   executor.c  the job queue behind Swift's executors, the runtime's hooks that feed it, and parking
+//   registry.c  which coroutine a task is
 //   process.c   fork, and what a process says about itself
 //   system.c    variadic or _GNU_SOURCE calls that Swift does not import
 #ifndef CSPORKSHIMS_H
@@ -29,8 +30,21 @@ bool spork_executor_install(
 /// Puts a job at the end of the queue, from any thread. `on_main` says that it belongs to the main actor's executor.
 void spork_executor_enqueue(void *_Nonnull job, bool on_main);
 
+/// Called with a job: the address of its task, which may be gone already; and how long it took, in ticks.
+typedef void (*SporkJobObserver)(void *_Nonnull job, uint64_t taken);
+
 /// Runs queued jobs, oldest first, until the queue is empty or `limit` have run. Returns how many ran.
-uint64_t spork_executor_run(uint64_t limit);
+/// `took_long` is called after each job that has taken more than `long_job` ticks.
+uint64_t spork_executor_run(uint64_t limit, uint64_t long_job, _Nonnull SporkJobObserver took_long);
+
+/// Has `begins` called before each job from now on; null for no call.
+void spork_executor_observe(_Nullable SporkJobObserver begins);
+
+/// The ticks that the longest job so far has taken.
+uint64_t spork_executor_longest(void);
+
+/// A clock that is cheap to read, in ticks of unknown length.
+uint64_t spork_ticks(void);
 
 /// Whether a job is waiting, counting those that other threads have queued.
 bool spork_executor_has_jobs(void);
@@ -40,6 +54,22 @@ bool spork_executor_is_current(void);
 
 /// Jobs queued since the start, for tests and statistics.
 uint64_t spork_executor_enqueued(void);
+
+/// The task that the calling thread runs, or null outside of one.
+void *_Nullable spork_current_task(void);
+
+// spork_park and spork_step_back are async functions, which a C header cannot declare: EventLoop+Executors.swift does.
+
+// MARK: registry.c
+
+/// Says which record a task belongs to.
+void spork_registry_set(void *_Nonnull task, void *_Nonnull record);
+
+/// The record of a task, or null.
+void *_Nullable spork_registry_get(void *_Nullable task);
+
+/// Forgets a task.
+void spork_registry_remove(void *_Nonnull task);
 
 // MARK: process.c
 

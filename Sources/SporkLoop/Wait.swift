@@ -1,0 +1,279 @@
+// How a coroutine waits: it joins a list, parks, and is woken by whoever has what it waits for, by its time limit, or by being
+// cancelled, whichever is first. Every primitive of SporkTasks and every stream of SporkNet waits this way.
+//
+// Invariants: a wait is woken once; being woken takes it out of its list, so whoever finds it in a list may hand it something
+// and be sure that it arrives. Touched only on the loop's thread.
+import CLibev
+import CSporkShims
+
+/// A link of a circular list.
+package nonisolated class WaitLink: Parking {
+    unowned(unsafe) fileprivate final var next: WaitLink?
+    unowned(unsafe) fileprivate final var previous: WaitLink?
+
+    fileprivate final func unlink() {
+        guard let next, let previous else { return }
+        next.previous = previous
+        previous.next = next
+        (self.next, self.previous) = (nil, nil)
+    }
+}
+
+/// Those who wait for one thing, in the order in which they came.
+package nonisolated final class WaitList: WaitLink {
+    package override init() {
+        super.init()
+        (next, previous) = (self, self)
+    }
+
+    deinit { precondition(next === self, "something was released while coroutines wait for it") }
+
+    /// Whether nobody waits.
+    package var isEmpty: Bool { next === self }
+
+    /// How many wait, by counting them.
+    package var count: Int {
+        var (count, link) = (0, next)
+        while let one = link, one !== self { (count, link) = (count + 1, one.next) }
+        return count
+    }
+
+    /// Who has waited longest.
+    package var first: Wait? {
+        guard let next, next !== self else { return nil }
+        return unsafeDowncast(next, to: Wait.self)
+    }
+
+    /// Wakes who has waited longest; false when nobody waits.
+    @discardableResult
+    package func wakeFirst(_ outcome: Wait.Outcome = .woken) -> Bool {
+        guard let first else { return false }
+        first.wake(outcome)
+        return true
+    }
+
+    /// Wakes all who wait now, in the order in which they came.
+    package func wakeAll(_ outcome: Wait.Outcome = .woken) {
+        while let first { first.wake(outcome) }
+    }
+
+    /// Puts a wait at the end.
+    package func append(_ wait: Wait) {
+        wait.previous = previous
+        wait.next = self
+        previous?.next = wait
+        previous = wait
+    }
+}
+
+/// One coroutine's wait.
+package nonisolated final class Wait: WaitLink {
+    /// How a wait ended.
+    package enum Outcome: UInt8 {
+        /// What was waited for is there.
+        case woken
+        /// The time limit passed first.
+        case timedOut
+        /// The coroutine was cancelled first.
+        case cancelled
+        /// What was waited for will never be there.
+        case closed
+    }
+
+    /// What is waited for, for people.
+    package struct Reason {
+        package var text: StaticString
+        package var number: Int
+
+        package init(_ text: StaticString, _ number: Int = -1) {
+            self.text = text
+            self.number = number
+        }
+    }
+
+    /// What being woken and being cancelled mean to a wait.
+    package enum Role {
+        /// Both end it.
+        case plain
+        /// It goes on when its coroutine is cancelled.
+        case shielded
+        /// It goes on when its coroutine is cancelled; what it waits for is cancelled instead.
+        case forwarding(AnyCoroutine)
+        /// It is one of several; when it is woken it is told to who waits for all of them.
+        case branch((Wait) -> Void)
+        /// It waits for whichever of its branches is first; when it ends, however that is, they are withdrawn at once.
+        case several(() -> Void)
+    }
+
+    package private(set) var outcome = Outcome.woken
+    /// Who made it, and keeps something beside it.
+    package unowned(unsafe) var owner: AnyObject?
+    private let role: Role
+    var reason = Reason("")
+    /// When it began, on the loop's clock.
+    var since = 0.0
+    private var isDone = true
+    private var timer: UnsafeMutablePointer<ev_timer>?
+    private var timerRuns = false
+
+    package init(_ role: Role = .plain) {
+        self.role = role
+        super.init()
+    }
+
+    deinit {
+        guard let timer else { return }
+        timer.deinitialize(count: 1)
+        timer.deallocate()
+    }
+
+    /// Suspends the running coroutine until it is woken.
+    ///
+    /// A coroutine that is cancelled already waits for nothing, and joins no list. One wait serves many times, one after the
+    /// other.
+    ///
+    /// - Parameters:
+    ///   - list: where it waits to be found; nil when who wakes it knows this wait.
+    ///   - deadline: ends the wait.
+    @inline(__always)
+    package nonisolated(nonsending) func park(
+        in list: WaitList? = nil,
+        until deadline: Deadline = .never,
+        for reason: Reason
+    ) async -> Outcome {
+        guard let coroutine = AnyCoroutine.current else { return await parkInTask(list, deadline, reason) }
+        if coroutine.isCancelled, endsWhenCancelled { return .cancelled }
+        begin(list, deadline, reason)
+        coroutine.wait = self
+        if !isDone { await EventLoop.park(in: self) }
+        coroutine.wait = nil
+        return outcome
+    }
+
+    /// The same with a wait that the running coroutine keeps for this.
+    package nonisolated(nonsending) static func park(
+        in list: WaitList? = nil,
+        until deadline: Deadline = .never,
+        for reason: Reason
+    ) async -> Outcome {
+        guard let coroutine = AnyCoroutine.current else { return await Wait().parkInTask(list, deadline, reason) }
+        let wait = coroutine.takeWait()
+        let outcome = await wait.park(in: list, until: deadline, for: reason)
+        coroutine.putBack(wait)
+        return outcome
+    }
+
+    /// The same, to be woken by whoever finds the wait in `place`, where it stands as long as it lasts.
+    package nonisolated(nonsending) static func park(
+        at place: UnsafeMutablePointer<Unmanaged<Wait>?>,
+        for reason: Reason
+    ) async -> Outcome {
+        let coroutine = AnyCoroutine.current
+        let wait = coroutine?.takeWait() ?? Wait()
+        place.pointee = .passUnretained(wait)
+        let outcome = await wait.park(for: reason)
+        place.pointee = nil
+        coroutine?.putBack(wait)
+        return outcome
+    }
+
+    /// The same for a task that no coroutine runs in: it may be cancelled by its group, which only a handler hears of.
+    ///
+    /// Kept out of line, as a frame of its own: most waits are not of this kind, and every sleeper pays for its frames.
+    @inline(never)
+    private nonisolated(nonsending) func parkInTask(
+        _ list: WaitList?,
+        _ deadline: Deadline,
+        _ reason: Reason
+    ) async -> Outcome {
+        if Task.isCancelled, endsWhenCancelled { return .cancelled }
+        begin(list, deadline, reason)
+        // Safe to send: whoever cancels is brought to the loop's thread before he touches it.
+        nonisolated(unsafe) let wait = self
+        await withTaskCancellationHandler {
+            if !wait.isDone { await EventLoop.park(in: wait) }
+        } onCancel: {
+            if spork_executor_is_current() { wait.cancel() } else { Task { @MainActor in wait.cancel() } }
+        }
+        return outcome
+    }
+
+    private var endsWhenCancelled: Bool {
+        switch role {
+        case .plain, .branch, .several: true
+        case .shielded, .forwarding: false
+        }
+    }
+
+    /// What cancelling the coroutine does to its wait.
+    func cancel() {
+        switch role {
+        case .plain, .branch, .several: wake(.cancelled)
+        case .shielded: break
+        case .forwarding(let target): target.cancel()
+        }
+    }
+
+    /// Ends the wait, unless it has ended.
+    package func wake(_ outcome: Outcome = .woken) {
+        guard !isDone else { return }
+        isDone = true
+        self.outcome = outcome
+        unlink()
+        if timerRuns { stopTimer() }
+        switch role {
+        case .plain, .shielded, .forwarding: EventLoop.unpark(self)
+        case .branch(let decide): decide(self)
+        case .several(let withdraw):
+            withdraw()
+            EventLoop.unpark(self)
+        }
+    }
+
+    /// Whether it has ended.
+    package var isOver: Bool { isDone }
+
+    /// Ends the wait without waking anybody: a branch that was not chosen.
+    package func withdraw() {
+        isDone = true
+        unlink()
+    }
+
+    package func begin(_ list: WaitList?, _ deadline: Deadline, _ reason: Reason) {
+        isDone = false
+        outcome = .woken
+        self.reason = reason
+        since = EventLoop.now
+        list?.append(self)
+        if deadline.seconds < .infinity { startTimer(deadline) }
+    }
+
+    private func startTimer(_ deadline: Deadline) {
+        let timer = self.timer ?? makeTimer()
+        timer.pointee.at = EventLoop.untilDue(deadline)
+        timerRuns = true
+        ev_timer_start(EventLoop.libev, timer)
+    }
+
+    private func stopTimer() {
+        timerRuns = false
+        guard let timer else { return }
+        ev_timer_stop(EventLoop.libev, timer)
+    }
+
+    private func makeTimer() -> UnsafeMutablePointer<ev_timer> {
+        let timer = UnsafeMutablePointer<ev_timer>.allocate(capacity: 1)
+        timer.initialize(to: ev_timer())
+        spork_timer_init(
+            timer,
+            { _, timer, _ in
+                let wait = Unmanaged<Wait>.fromOpaque((timer?.pointee.data).unsafelyUnwrapped).takeUnretainedValue()
+                wait.wake(.timedOut)
+            },
+            0
+        )
+        timer.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        self.timer = timer
+        return timer
+    }
+}
