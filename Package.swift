@@ -107,6 +107,16 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+// What benchmarks/coroutines compares with its peers; see there.
+package.targets.append(
+    .executableTarget(
+        name: "coroutine-costs",
+        dependencies: ["Spork"],
+        path: "benchmarks/peers/coroutines/spork",
+        swiftSettings: house
+    )
+)
+
 package.targets += examples.map { name in
     .executableTarget(name: name, dependencies: ["Spork"], path: "Sources/Examples/\(name)", swiftSettings: house)
 }

@@ -5,8 +5,10 @@
 // thread appends to a plain list; any other thread pushes on an atomic stack and wakes the loop, which takes the whole
 // stack at once and reverses it. Only SporkLoop calls in here; everything that depends on the toolchain's private
 // interfaces is in this file and in EventLoop+Executors.swift.
+#define _GNU_SOURCE
 #include "CSporkShims.h"
 
+#include <link.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +38,9 @@ typedef struct __attribute__((aligned(2 * sizeof(void *)))) Job {
     AsyncFrame *frame;
 } Job;
 
-enum { next_word = 0, executor_word = 1 };
+enum { next_word = 0, kind_word = 1 };
+// What the second word says of a job: how it is to be run.
+enum { on_generic = 0, on_main = 1, parked = 2 };
 
 typedef SWIFTCALL void (*EnqueueOriginal)(Job *);
 
@@ -59,6 +63,8 @@ static struct {
     SporkExecutorReference main;
     void (*wake)(void *);
     void *wake_context;
+    // Where the runtime keeps the task that the loop's thread runs; null when that was not found.
+    Job **current;
 } queue;
 
 static _Atomic(Job *) from_other_threads;
@@ -101,8 +107,8 @@ static void take_from_other_threads(void) {
     }
 }
 
-void spork_executor_enqueue(void *job, bool on_main) {
-    ((Job *)job)->scheduler_private[executor_word] = (void *)(uintptr_t)on_main;
+void spork_executor_enqueue(void *job, bool is_on_main) {
+    ((Job *)job)->scheduler_private[kind_word] = (void *)(uintptr_t)(is_on_main ? on_main : on_generic);
     if (__builtin_expect(on_loop_thread, 1)) {
         append(job);
     } else {
@@ -131,6 +137,19 @@ uint64_t spork_executor_longest(void) { return queue.longest; }
 
 void spork_executor_observe(SporkJobObserver begins) { queue.begins = begins; }
 
+// A task that has parked is still running as far as the runtime knows: it needs no more than to be the current one. Without the
+// two exchanges of its status that the runtime's own way costs, a switch takes a quarter less.
+static inline void run(Job *job) {
+    uintptr_t kind = (uintptr_t)job->scheduler_private[kind_word];
+    if (kind == parked && queue.current) {
+        *queue.current = job;
+        job->resume(job->frame);
+        *queue.current = NULL;
+    } else {
+        swift_job_run(job, kind == on_main ? queue.main : (SporkExecutorReference){NULL, 0});
+    }
+}
+
 uint64_t spork_executor_run(uint64_t limit, uint64_t long_job, SporkJobObserver took_long) {
     uint64_t ran = 0;
     uint64_t begin = ticks();
@@ -139,11 +158,9 @@ uint64_t spork_executor_run(uint64_t limit, uint64_t long_job, SporkJobObserver 
         Job *job = queue.first;
         queue.first = job->scheduler_private[next_word];
         if (queue.first == NULL) queue.last = NULL;
-        // The job may free itself while it runs, so this is the last look at it.
-        SporkExecutorReference executor = {NULL, 0};
-        if (job->scheduler_private[executor_word]) executor = queue.main;
         if (__builtin_expect(queue.begins != NULL, 0)) queue.begins(job, 0);
-        swift_job_run(job, executor);
+        // The job may free itself while it runs, so nobody looks at it afterwards.
+        run(job);
         ran++;
         uint64_t end = ticks();
         uint64_t taken = end - begin;
@@ -180,7 +197,42 @@ static inline Job *leave(AsyncFrame *frame) {
 
 ASYNCCALL void spork_park(ASYNC_CONTEXT AsyncFrame *frame) { leave(frame); }
 
-ASYNCCALL void spork_step_back(ASYNC_CONTEXT AsyncFrame *frame) { spork_executor_enqueue(leave(frame), false); }
+ASYNCCALL void spork_step_back(ASYNC_CONTEXT AsyncFrame *frame) { spork_executor_unpark(leave(frame)); }
+
+void spork_executor_unpark(void *task) {
+    ((Job *)task)->scheduler_private[kind_word] = (void *)(uintptr_t)parked;
+    append(task);
+}
+
+// Looks for the running task among the thread's variables of the module that the runtime is in, and takes the place where it is
+// found for the one that the runtime means if changing it changes what the runtime says.
+static int find_current(struct dl_phdr_info *module, size_t size, void *unused) {
+    (void)size, (void)unused;
+    uintptr_t runtime = (uintptr_t)swift_task_getCurrent;
+    bool is_runtime = false;
+    size_t words = 0;
+    for (int i = 0; i < module->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &module->dlpi_phdr[i];
+        if (header->p_type == PT_LOAD) is_runtime |= runtime - (module->dlpi_addr + header->p_vaddr) < header->p_memsz;
+        if (header->p_type == PT_TLS) words = header->p_memsz / sizeof(Job *);
+    }
+    if (!is_runtime || !module->dlpi_tls_data) return 0;
+    Job **variables = module->dlpi_tls_data;
+    Job *task = swift_task_getCurrent(), *another = (Job *)variables;
+    for (size_t i = 0; task && i < words; i++) {
+        if (variables[i] != task) continue;
+        variables[i] = another;
+        bool is_found = swift_task_getCurrent() == another;
+        variables[i] = task;
+        if (is_found) queue.current = &variables[i];
+    }
+    return 1;
+}
+
+bool spork_executor_find_current(void) {
+    dl_iterate_phdr(find_current, NULL);
+    return queue.current != NULL;
+}
 
 // What Swift needs to call an async function that it did not compile: where it is, and the size of its frame.
 #define ASYNC_FUNCTION_POINTER(name) \

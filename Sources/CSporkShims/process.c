@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 pid_t spork_fork(void) {
@@ -52,6 +53,11 @@ int spork_take_signal(int descriptor, pid_t *sender) {
     if (count != (ssize_t)sizeof info) return 0;
     *sender = (pid_t)info.ssi_pid;
     return (int)info.ssi_signo;
+}
+
+int spork_open_process(pid_t process) {
+    long descriptor = syscall(SYS_pidfd_open, process, 0);
+    return descriptor < 0 ? -errno : (int)descriptor;
 }
 
 int spork_thread_count(void) {

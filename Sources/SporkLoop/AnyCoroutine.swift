@@ -13,13 +13,15 @@ public nonisolated class AnyCoroutine {
     public let file: StaticString
     // These stand here because there is room behind the file's name; a sleeper's memory is counted in bytes.
     /// Whether its task was made where task-local values were set.
-    final var inheritsTaskLocals = false
+    @exclusivity(unchecked) final var inheritsTaskLocals = false
     /// Whether the body has begun.
-    package final var hasStarted = false
+    @exclusivity(unchecked) @usableFromInline package final var hasStarted = false
+    /// Whether somebody looks after its errors.
+    @exclusivity(unchecked) @usableFromInline package final var isObserved = false
     /// Whether it was asked to end.
-    public package(set) final var isCancelled = false
+    @exclusivity(unchecked) public package(set) final var isCancelled = false
     /// Whether it has returned or thrown.
-    public package(set) final var isFinished = false
+    @exclusivity(unchecked) public package(set) final var isFinished = false
     /// The line in which it was spawned.
     public let line: UInt
     /// Its number in this process, from 1.
@@ -28,45 +30,63 @@ public nonisolated class AnyCoroutine {
     public let parentID: UInt64
     /// When it was spawned, on the loop's clock.
     package let spawnedAt: Double
+    // Runs the body and keeps its outcome. It comes from the subclass, which knows the type of the value: made where that type
+    // is known it costs a fraction of an overridden method.
+    @usableFromInline final let runner: @MainActor (AnyCoroutine) async -> Void
 
     /// The task that runs it, until its end.
-    final var task: UnsafeMutableRawPointer?
+    @exclusivity(unchecked) final var task: UnsafeMutableRawPointer?
     /// What it waits for, while it is parked.
-    unowned(unsafe) final var wait: Wait?
-    private final var carrier: Carrier?
+    @exclusivity(unchecked) @usableFromInline unowned(unsafe) final var wait: Wait?
+    @exclusivity(unchecked) private final var carrier: Carrier?
     /// Waits are used again and again: a coroutine has one at a time.
-    private final var spareWait: Wait?
+    @exclusivity(unchecked) private final var spareWait: Wait?
 
-    private unowned(unsafe) final var previous: AnyCoroutine?
-    private unowned(unsafe) final var next: AnyCoroutine?
+    // Nearly always there is one who waits for the end; the list is for when there are more.
+    @exclusivity(unchecked) unowned(unsafe) final var waiter: Wait?
+    @exclusivity(unchecked) final var moreWaiters: WaitList?
+    @exclusivity(unchecked) final var observers: [(AnyCoroutine) throws -> Void] = []
 
-    nonisolated(unsafe) private static var newest: AnyCoroutine?
-    nonisolated(unsafe) private static var lastID: UInt64 = 0
+    @exclusivity(unchecked) private final var previous: Unmanaged<AnyCoroutine>?
+    @exclusivity(unchecked) private final var next: Unmanaged<AnyCoroutine>?
+
+    @exclusivity(unchecked) nonisolated(unsafe) private static var newest: Unmanaged<AnyCoroutine>?
+    @exclusivity(unchecked) nonisolated(unsafe) private static var lastID: UInt64 = 0
     /// How many coroutines live.
-    nonisolated(unsafe) package private(set) static var liveCount = 0
+    @exclusivity(unchecked) nonisolated(unsafe) package private(set) static var liveCount = 0
     /// The one that ended last: a report about the job that has just run may be about it.
-    nonisolated(unsafe) private(set) static var lastFinished: (String?, StaticString, UInt, UnsafeMutableRawPointer?)?
+    @exclusivity(unchecked) nonisolated(unsafe) private(set) static var lastFinished = (
+        name: String?.none, file: StaticString(), line: UInt(0), task: UnsafeMutableRawPointer?.none
+    )
 
-    package init(name: String?, file: StaticString, line: UInt) {
+    @usableFromInline package init(
+        name: String?,
+        file: StaticString,
+        line: UInt,
+        runner: @escaping @MainActor (AnyCoroutine) async -> Void
+    ) {
         self.name = name
         self.file = file
         self.line = line
+        self.runner = runner
         Self.lastID += 1
         id = Self.lastID
-        parentID = Self.current?.id ?? 0
+        parentID = Self.currentRecord?._withUnsafeGuaranteedRef { $0.id } ?? 0
         spawnedAt = EventLoop.now
+        let this = Unmanaged<AnyCoroutine>.passUnretained(self)
         next = Self.newest
-        Self.newest?.previous = self
-        Self.newest = self
+        Self.newest?._withUnsafeGuaranteedRef { $0.previous = this }
+        Self.newest = this
         Self.liveCount += 1
     }
 
     /// The coroutine that is running, if it is one that was spawned.
     ///
     /// Nil in a child task of a group and in a plain `Task`.
-    public static var current: AnyCoroutine? {
-        guard let record = spork_registry_get(spork_current_task()) else { return nil }
-        return Unmanaged<AnyCoroutine>.fromOpaque(record).takeUnretainedValue()
+    public static var current: AnyCoroutine? { currentRecord?.takeUnretainedValue() }
+
+    private static var currentRecord: Unmanaged<AnyCoroutine>? {
+        spork_registry_get(spork_current_task()).map { .fromOpaque($0) }
     }
 
     /// Name and spawn site, for people.
@@ -89,10 +109,7 @@ public nonisolated class AnyCoroutine {
     }
 
     /// Makes it runnable, behind those that are runnable already.
-    package func schedule() { Carrier.start(self) }
-
-    /// Runs the body and keeps its outcome; a coroutine that was cancelled before it started keeps that.
-    @MainActor func run() async {}
+    @usableFromInline package final func schedule() { Carrier.start(self) }
 
     /// Says that `task` runs this coroutine from now on.
     func bind(to carrier: Carrier?, task: UnsafeMutableRawPointer) {
@@ -105,35 +122,33 @@ public nonisolated class AnyCoroutine {
     func finish() {
         isFinished = true
         if let task { spork_registry_remove(task) }
-        Self.lastFinished = (name, file, line, task)
+        if name != nil || Self.lastFinished.name != nil { Self.lastFinished.name = name }
+        (Self.lastFinished.file, Self.lastFinished.line, Self.lastFinished.task) = (file, line, task)
         (task, carrier, spareWait) = (nil, nil, nil)
-        if let next { next.previous = previous }
-        if let previous { previous.next = next } else { Self.newest = next }
+        next?._withUnsafeGuaranteedRef { $0.previous = previous }
+        if let previous { previous._withUnsafeGuaranteedRef { $0.next = next } } else { Self.newest = next }
         (next, previous) = (nil, nil)
         Self.liveCount -= 1
-        didFinish()
+        tellOfEnd()
     }
-
-    /// Called when it has returned or thrown: wakes who waits for that.
-    func didFinish() {}
 
     /// All that live, the oldest first.
     package static var all: [AnyCoroutine] {
         var found: [AnyCoroutine] = []
-        var coroutine = newest
-        while let one = coroutine {
-            found.append(one)
-            coroutine = one.next
+        var record = newest
+        while let coroutine = record?.takeUnretainedValue() {
+            found.append(coroutine)
+            record = coroutine.next
         }
         return found.reversed()
     }
 
     /// A wait for the running coroutine: its own, when it has one to spare.
-    func takeWait() -> Wait {
+    @usableFromInline final func takeWait() -> Wait {
         guard let spare = spareWait else { return Wait() }
         spareWait = nil
         return spare
     }
 
-    func putBack(_ wait: Wait) { spareWait = wait }
+    @usableFromInline final func putBack(_ wait: Wait) { spareWait = wait }
 }

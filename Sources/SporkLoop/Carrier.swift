@@ -9,10 +9,10 @@ nonisolated final class Carrier: Parking {
     /// How many wait for work at most; the memory of the others goes back.
     static let mostIdle = 1024
 
-    nonisolated(unsafe) private static var idle: [Carrier] = []
+    @exclusivity(unchecked) nonisolated(unsafe) private static var idle: [Carrier] = []
 
-    private var coroutine: AnyCoroutine?
-    private var task: Task<Void, Never>?
+    @exclusivity(unchecked) private var coroutine: AnyCoroutine?
+    @exclusivity(unchecked) private var task: Task<Void, Never>?
 
     /// Makes `coroutine` runnable, behind those that are runnable already.
     static func start(_ coroutine: AnyCoroutine) {
@@ -37,7 +37,7 @@ nonisolated final class Carrier: Parking {
         // Not held in a variable: that would keep a coroutine that has ended until the next one comes.
         while coroutine != nil {
             coroutine?.hasStarted = true
-            await coroutine?.run()
+            if let runner = coroutine?.runner, let coroutine { await runner(coroutine) }
             guard retire() else { break }
             await EventLoop.park(in: self)
         }

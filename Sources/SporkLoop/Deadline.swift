@@ -3,17 +3,17 @@
 import CLibev
 
 /// A point in time on the loop's clock, or never.
-package nonisolated struct Deadline: Comparable, Sendable {
+@usableFromInline package nonisolated struct Deadline: Comparable, Sendable {
     /// Seconds on the loop's clock.
     package var seconds: Double
 
     package init(seconds: Double) { self.seconds = seconds }
 
     /// Later than every other.
-    package static var never: Deadline { Deadline(seconds: .infinity) }
+    @usableFromInline package static var never: Deadline { Deadline(seconds: .infinity) }
 
-    /// So long after the start of the loop's present turn.
-    package static func after(_ duration: Duration) -> Deadline { Deadline(seconds: EventLoop.now + duration.seconds) }
+    /// So long after the moment of the call, give or take a millisecond.
+    package static func after(_ duration: Duration) -> Deadline { after(seconds: duration.seconds) }
 
     /// So long after the moment of the call, however long the present turn has taken already: what the limits of waits are.
     package static func fromNow(_ duration: Duration) -> Deadline {
@@ -21,20 +21,23 @@ package nonisolated struct Deadline: Comparable, Sendable {
     }
 
     /// The same; never without a limit.
-    package static func fromNow(_ duration: Duration?) -> Deadline { duration.map { fromNow($0) } ?? .never }
+    @usableFromInline package static func fromNow(_ duration: Duration?) -> Deadline {
+        duration.map { fromNow($0) } ?? .never
+    }
 
-    /// So many seconds after the start of the loop's present turn: for limits converted once.
-    package static func after(seconds: Double) -> Deadline { Deadline(seconds: EventLoop.now + seconds) }
+    /// The same in seconds: for limits converted once.
+    package static func after(seconds: Double) -> Deadline { Deadline(seconds: EventLoop.recently + seconds) }
 
     /// Whether the loop's present turn has started at this point or later.
     package var hasPassed: Bool { seconds <= EventLoop.now }
 
-    package static func < (left: Deadline, right: Deadline) -> Bool { left.seconds < right.seconds }
+    @usableFromInline package static func < (left: Deadline, right: Deadline) -> Bool { left.seconds < right.seconds }
 }
 
 extension Duration {
     /// This duration in seconds, for libev.
     package nonisolated var seconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) * 1e-18
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
     }
 }

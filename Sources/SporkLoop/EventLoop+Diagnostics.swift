@@ -78,7 +78,7 @@ extension EventLoop {
     }
 
     // Ticks are at least this many a second on every machine that we know; a job that takes more of them is looked at closely.
-    private nonisolated static let fewestTicksPerSecond = 1e7
+    nonisolated static let fewestTicksPerSecond = 1e7
     nonisolated(unsafe) private static var longJob = ticks(for: .milliseconds(100))
     nonisolated(unsafe) private static var lastTraced: AnyCoroutine?
     private nonisolated static let start = (ticks: spork_ticks(), seconds: monotonicSeconds())
@@ -127,8 +127,8 @@ extension AnyCoroutine {
     /// Name and spawn site of the coroutine that `task` runs, or ran until just now.
     nonisolated static func label(ofTask task: UnsafeMutableRawPointer) -> String? {
         if let coroutine = running(in: task) { return coroutine.label }
-        guard let (name, file, line, ran) = lastFinished, ran == task else { return nil }
-        return label(name, file, line)
+        guard lastFinished.task == task else { return nil }
+        return label(lastFinished.name, lastFinished.file, lastFinished.line)
     }
 
     nonisolated var dumpLine: String {

@@ -28,17 +28,22 @@ extension EventLoop {
 }
 
 @_silgen_name("spork_park")
-private nonisolated(nonsending) func sporkPark() async
+@usableFromInline
+nonisolated(nonsending) func sporkPark() async
 
 @_silgen_name("spork_step_back")
-private nonisolated(nonsending) func sporkStepBack() async
+@usableFromInline
+nonisolated(nonsending) func sporkStepBack() async
 
 /// A place where one coroutine at a time leaves the loop's thread.
-package nonisolated class Parking {
+@usableFromInline package nonisolated class Parking {
     /// The coroutine that is parked here: what it takes to make it runnable.
-    fileprivate(set) final var parked: UnsafeMutableRawPointer?
+    @exclusivity(unchecked) fileprivate(set) final var parked: UnsafeMutableRawPointer?
 
     package init() {}
+
+    /// Takes the running task for the one that is parked here.
+    @usableFromInline final func settle() { parked = spork_current_task() }
 }
 
 extension EventLoop {
@@ -50,19 +55,20 @@ extension EventLoop {
     private nonisolated static let knowsLayout = false
     #endif
 
-    nonisolated(unsafe) fileprivate static var parksDirectly = false
+    @exclusivity(unchecked) @usableFromInline nonisolated(unsafe) static var parksDirectly = false
 
     /// Suspends the calling coroutine until `unpark`, which has to follow exactly once; cancelling does not end it.
+    @inlinable
     @inline(__always)
     package nonisolated(nonsending) static func park(in place: Parking) async {
         guard parksDirectly else { return await parkOnContinuation(in: place) }
-        place.parked = spork_current_task()
+        place.settle()
         await sporkPark()
     }
 
     // Out of line, because its frame is large and hardly ever needed.
     @inline(never)
-    private nonisolated(nonsending) static func parkOnContinuation(in place: Parking) async {
+    @usableFromInline nonisolated(nonsending) static func parkOnContinuation(in place: Parking) async {
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             place.parked = unsafeBitCast(continuation, to: UnsafeMutableRawPointer.self)
         }
@@ -72,12 +78,12 @@ extension EventLoop {
     package nonisolated static func unpark(_ place: Parking) {
         guard let parked = place.parked else { return }
         place.parked = nil
-        if parksDirectly { return spork_executor_enqueue(parked, false) }
+        if parksDirectly { return spork_executor_unpark(parked) }
         unsafeBitCast(parked, to: UnsafeContinuation<Void, Never>.self).resume()
     }
 
     /// Lets every coroutine that is runnable go first.
-    package nonisolated(nonsending) static func stepBack() async {
+    @inlinable @inline(__always) package nonisolated(nonsending) static func stepBack() async {
         if parksDirectly { await sporkStepBack() } else { await Task.yield() }
     }
 }

@@ -16,9 +16,9 @@ public enum EventLoop {
     /// Bounds how long a chain of runnable coroutines can keep I/O waiting.
     package nonisolated static let jobsBetweenPolls: UInt64 = 256
 
-    nonisolated(unsafe) private static var handle: OpaquePointer?
-    nonisolated(unsafe) private static var isStopped = false
-    nonisolated(unsafe) static var jobsRun: UInt64 = 0
+    @exclusivity(unchecked) nonisolated(unsafe) private static var handle: OpaquePointer?
+    @exclusivity(unchecked) nonisolated(unsafe) private static var isStopped = false
+    @exclusivity(unchecked) nonisolated(unsafe) static var jobsRun: UInt64 = 0
 
     /// libev's loop.
     package nonisolated static var libev: OpaquePointer {
@@ -44,9 +44,10 @@ public enum EventLoop {
         install()
         // Both are used on this thread only: by the loop below and by what it runs.
         nonisolated(unsafe) var outcome: Result<Success, any Error>?
-        nonisolated(unsafe) let root = AnyCoroutine(name: "main", file: file, line: line)
+        nonisolated(unsafe) let root = AnyCoroutine(name: "main", file: file, line: line) { _ in }
         // Detached: what the caller's task has of task-local values is no business of the loop's.
         let task = Task.detached { @MainActor in
+            if parksDirectly { _ = spork_executor_find_current() }
             TaskLocals.calibrate()
             root.hasStarted = true
             do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
@@ -59,21 +60,21 @@ public enum EventLoop {
         return try outcome.get()
     }
 
-    /// Seconds of a clock that never jumps, as of the last time the loop looked for events.
+    /// Seconds of a clock that never jumps, as of the last time the loop looked for events, or later.
     ///
-    /// Read once a turn, so that asking costs nothing.
-    nonisolated(unsafe) package private(set) static var now: Double = 0
+    /// Asking costs nothing: it is read once a turn, and by `recently`.
+    @exclusivity(unchecked) nonisolated(unsafe) package private(set) static var now: Double = 0
 
     /// Seconds since 1970, as of the last time the loop looked for events.
     package nonisolated static var wallClock: Double { ev_now(libev) }
 
     /// Counts the loop's turns: what was checked in this turn need not be checked again in it.
-    nonisolated(unsafe) package private(set) static var turns: UInt64 = 0
+    @exclusivity(unchecked) nonisolated(unsafe) package private(set) static var turns: UInt64 = 0
 
     private nonisolated static func turn() throws {
         let hasWatchers = ev_run(libev, spork_executor_has_jobs() ? Int32(EVRUN_NOWAIT) : Int32(EVRUN_ONCE)) != 0
         turns &+= 1
-        now = monotonicSeconds()
+        readClock()
         let ran = runJobs()
         jobsRun &+= ran
         if ran == 0, !hasWatchers, !spork_executor_has_jobs(), !isStopped { try waitForOtherThreads() }
@@ -87,6 +88,21 @@ public enum EventLoop {
         ev_unref(libev)
     }
 
+    /// Seconds of the same clock, no older than a millisecond however long the present turn has taken already.
+    package nonisolated static var recently: Double {
+        if spork_ticks() &- ticksOfNow > mostTicksOfRecently { readClock() }
+        return now
+    }
+
+    @exclusivity(unchecked) nonisolated(unsafe) private static var ticksOfNow: UInt64 = 0
+    // A millisecond where ticks are slowest; less where they are faster.
+    private nonisolated static let mostTicksOfRecently = UInt64(fewestTicksPerSecond / 1000)
+
+    private nonisolated static func readClock() {
+        now = monotonicSeconds()
+        ticksOfNow = spork_ticks()
+    }
+
     /// The clock behind `now`, read afresh.
     package nonisolated static func monotonicSeconds() -> Double {
         var time = timespec()
@@ -94,8 +110,8 @@ public enum EventLoop {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
-    nonisolated(unsafe) private static var libevTime = (turn: UInt64.max, seconds: 0.0)
-    nonisolated(unsafe) private static var probe = ev_timer()
+    @exclusivity(unchecked) nonisolated(unsafe) private static var libevTime = (turn: UInt64.max, seconds: 0.0)
+    @exclusivity(unchecked) nonisolated(unsafe) private static var probe = ev_timer()
 
     /// What to give to a timer of libev's that shall be due at `deadline`.
     ///
@@ -117,7 +133,7 @@ public enum EventLoop {
             fatalError("libev cannot make a loop: \(String(cString: strerror(errno)))")
         }
         handle = loop
-        now = monotonicSeconds()
+        readClock()
         // Lives as long as the process: other threads may use it at any time. It keeps nobody waiting.
         let wakeUp = UnsafeMutablePointer<ev_async>.allocate(capacity: 1)
         spork_async_init(wakeUp) { _, _, _ in }
@@ -130,7 +146,7 @@ public enum EventLoop {
         }
     }
 
-    nonisolated(unsafe) private static var wakeUpWatcher: UnsafeMutablePointer<ev_async>?
+    @exclusivity(unchecked) nonisolated(unsafe) private static var wakeUpWatcher: UnsafeMutablePointer<ev_async>?
 }
 
 /// Nothing can ever wake the coroutine that `EventLoop.run` waits for.

@@ -3,7 +3,7 @@
 import CLibev
 
 /// A timer on the loop, stopped when the object goes.
-package nonisolated final class LoopTimer {
+public nonisolated final class LoopTimer {
     private let loop: OpaquePointer
     private let timer: UnsafeMutablePointer<ev_timer>
     private let action: () -> Void
@@ -11,7 +11,7 @@ package nonisolated final class LoopTimer {
     /// A timer that calls `action` once when it has been started and its time has come.
     ///
     /// `action` runs inside the loop's turn, before the coroutines of that turn: it marks, resumes and counts, no more.
-    package init(action: @escaping () -> Void) {
+    public init(action: @escaping () -> Void) {
         loop = EventLoop.libev
         self.action = action
         timer = .allocate(capacity: 1)
@@ -31,16 +31,15 @@ package nonisolated final class LoopTimer {
 
     /// Starts the timer, or starts it anew.
     ///
-    /// The loop's clock is read afresh, so that it never fires early.
-    package func start(after duration: Duration) {
+    /// The clock is read afresh, so that it never fires early.
+    public func start(after duration: Duration) {
         stop()
-        ev_now_update(loop)
-        timer.pointee.at = max(0, duration.seconds)
+        timer.pointee.at = EventLoop.untilDue(.fromNow(duration))
         ev_timer_start(loop, timer)
     }
 
     /// Stops the timer.
     ///
     /// It can be started again.
-    package func stop() { ev_timer_stop(loop, timer) }
+    public func stop() { ev_timer_stop(loop, timer) }
 }

@@ -191,7 +191,7 @@ package nonisolated final class Readiness {
         let timer = Self.timer(storage)
         ev_timer_stop(loop, timer)
         storage.pointee.timerIsDueAt = seconds
-        timer.pointee.at = max(0, seconds - EventLoop.now)
+        timer.pointee.at = EventLoop.untilDue(Deadline(seconds: seconds))
         ev_timer_start(loop, timer)
     }
 

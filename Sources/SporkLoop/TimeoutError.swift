@@ -20,7 +20,7 @@ package protocol CancellationReport: Error {
 
 extension Wait.Outcome {
     /// Throws what a wait that did not end well stands for.
-    package func check(_ limit: Duration?) throws {
+    @inlinable package func check(_ limit: Duration?) throws {
         switch self {
         case .woken, .closed: return
         case .timedOut: throw TimeoutError(limit: limit ?? .zero)

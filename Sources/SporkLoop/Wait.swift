@@ -7,41 +7,42 @@ import CLibev
 import CSporkShims
 
 /// A link of a circular list.
-package nonisolated class WaitLink: Parking {
-    unowned(unsafe) fileprivate final var next: WaitLink?
-    unowned(unsafe) fileprivate final var previous: WaitLink?
+@usableFromInline package nonisolated class WaitLink: Parking {
+    @exclusivity(unchecked) fileprivate final var next: Unmanaged<WaitLink>?
+    @exclusivity(unchecked) fileprivate final var previous: Unmanaged<WaitLink>?
 
     fileprivate final func unlink() {
         guard let next, let previous else { return }
-        next.previous = previous
-        previous.next = next
+        next._withUnsafeGuaranteedRef { $0.previous = previous }
+        previous._withUnsafeGuaranteedRef { $0.next = next }
         (self.next, self.previous) = (nil, nil)
     }
 }
 
 /// Those who wait for one thing, in the order in which they came.
-package nonisolated final class WaitList: WaitLink {
-    package override init() {
+@usableFromInline package nonisolated final class WaitList: WaitLink {
+    @usableFromInline package override init() {
         super.init()
-        (next, previous) = (self, self)
+        let this = Unmanaged<WaitLink>.passUnretained(self)
+        (next, previous) = (this, this)
     }
 
-    deinit { precondition(next === self, "something was released while coroutines wait for it") }
+    deinit { precondition(isEmpty, "something was released while coroutines wait for it") }
 
     /// Whether nobody waits.
-    package var isEmpty: Bool { next === self }
+    @usableFromInline package var isEmpty: Bool { next?.toOpaque() == Unmanaged.passUnretained(self).toOpaque() }
 
     /// How many wait, by counting them.
     package var count: Int {
-        var (count, link) = (0, next)
-        while let one = link, one !== self { (count, link) = (count + 1, one.next) }
+        var (count, link) = (0, next?.takeUnretainedValue())
+        while let one = link, one !== self { (count, link) = (count + 1, one.next?.takeUnretainedValue()) }
         return count
     }
 
     /// Who has waited longest.
-    package var first: Wait? {
-        guard let next, next !== self else { return nil }
-        return unsafeDowncast(next, to: Wait.self)
+    @usableFromInline package var first: Wait? {
+        guard !isEmpty, let next else { return nil }
+        return unsafeDowncast(next.takeUnretainedValue(), to: Wait.self)
     }
 
     /// Wakes who has waited longest; false when nobody waits.
@@ -53,23 +54,24 @@ package nonisolated final class WaitList: WaitLink {
     }
 
     /// Wakes all who wait now, in the order in which they came.
-    package func wakeAll(_ outcome: Wait.Outcome = .woken) {
+    @usableFromInline package func wakeAll(_ outcome: Wait.Outcome = .woken) {
         while let first { first.wake(outcome) }
     }
 
     /// Puts a wait at the end.
     package func append(_ wait: Wait) {
+        let added = Unmanaged<WaitLink>.passUnretained(wait)
         wait.previous = previous
-        wait.next = self
-        previous?.next = wait
-        previous = wait
+        wait.next = .passUnretained(self)
+        previous?._withUnsafeGuaranteedRef { $0.next = added }
+        previous = added
     }
 }
 
 /// One coroutine's wait.
-package nonisolated final class Wait: WaitLink {
+@usableFromInline package nonisolated final class Wait: WaitLink {
     /// How a wait ended.
-    package enum Outcome: UInt8 {
+    @usableFromInline package enum Outcome: UInt8, Sendable {
         /// What was waited for is there.
         case woken
         /// The time limit passed first.
@@ -81,18 +83,23 @@ package nonisolated final class Wait: WaitLink {
     }
 
     /// What is waited for, for people.
-    package struct Reason {
-        package var text: StaticString
-        package var number: Int
+    ///
+    /// Unchecked, because it points to a text that is part of the program.
+    @usableFromInline package struct Reason: @unchecked Sendable {
+        // A static string would be twice as long, and every coroutine that waits has one of these.
+        private let start: UnsafePointer<UInt8>
+        package let number: Int
 
-        package init(_ text: StaticString, _ number: Int = -1) {
-            self.text = text
+        @usableFromInline package init(_ text: StaticString, _ number: Int = -1) {
+            start = text.utf8Start
             self.number = number
         }
+
+        package var text: String { String(cString: start) }
     }
 
     /// What being woken and being cancelled mean to a wait.
-    package enum Role {
+    @usableFromInline package enum Role {
         /// Both end it.
         case plain
         /// It goes on when its coroutine is cancelled.
@@ -105,18 +112,19 @@ package nonisolated final class Wait: WaitLink {
         case several(() -> Void)
     }
 
-    package private(set) var outcome = Outcome.woken
     /// Who made it, and keeps something beside it.
-    package unowned(unsafe) var owner: AnyObject?
-    private let role: Role
-    var reason = Reason("")
+    @exclusivity(unchecked) @usableFromInline package unowned(unsafe) var owner: AnyObject?
+    @exclusivity(unchecked) var reason = Reason("")
     /// When it began, on the loop's clock.
-    var since = 0.0
-    private var isDone = true
-    private var timer: UnsafeMutablePointer<ev_timer>?
-    private var timerRuns = false
+    @exclusivity(unchecked) var since = 0.0
+    @exclusivity(unchecked) private var timer: UnsafeMutablePointer<ev_timer>?
+    // The small ones together, and last: every coroutine that waits has one of these.
+    private let role: Role
+    @exclusivity(unchecked) private var timerRuns = false
+    @exclusivity(unchecked) @usableFromInline private(set) var isDone = true
+    @exclusivity(unchecked) @usableFromInline package private(set) var outcome = Outcome.woken
 
-    package init(_ role: Role = .plain) {
+    @usableFromInline package init(_ role: Role = .plain) {
         self.role = role
         super.init()
     }
@@ -135,6 +143,7 @@ package nonisolated final class Wait: WaitLink {
     /// - Parameters:
     ///   - list: where it waits to be found; nil when who wakes it knows this wait.
     ///   - deadline: ends the wait.
+    @inlinable
     @inline(__always)
     package nonisolated(nonsending) func park(
         in list: WaitList? = nil,
@@ -151,6 +160,8 @@ package nonisolated final class Wait: WaitLink {
     }
 
     /// The same with a wait that the running coroutine keeps for this.
+    @inlinable
+    @inline(__always)
     package nonisolated(nonsending) static func park(
         in list: WaitList? = nil,
         until deadline: Deadline = .never,
@@ -181,7 +192,7 @@ package nonisolated final class Wait: WaitLink {
     ///
     /// Kept out of line, as a frame of its own: most waits are not of this kind, and every sleeper pays for its frames.
     @inline(never)
-    private nonisolated(nonsending) func parkInTask(
+    @usableFromInline nonisolated(nonsending) func parkInTask(
         _ list: WaitList?,
         _ deadline: Deadline,
         _ reason: Reason
@@ -198,7 +209,7 @@ package nonisolated final class Wait: WaitLink {
         return outcome
     }
 
-    private var endsWhenCancelled: Bool {
+    @usableFromInline var endsWhenCancelled: Bool {
         switch role {
         case .plain, .branch, .several: true
         case .shielded, .forwarding: false
@@ -215,7 +226,7 @@ package nonisolated final class Wait: WaitLink {
     }
 
     /// Ends the wait, unless it has ended.
-    package func wake(_ outcome: Outcome = .woken) {
+    @usableFromInline package func wake(_ outcome: Outcome = .woken) {
         guard !isDone else { return }
         isDone = true
         self.outcome = outcome
@@ -239,7 +250,7 @@ package nonisolated final class Wait: WaitLink {
         unlink()
     }
 
-    package func begin(_ list: WaitList?, _ deadline: Deadline, _ reason: Reason) {
+    @usableFromInline package func begin(_ list: WaitList?, _ deadline: Deadline, _ reason: Reason) {
         isDone = false
         outcome = .woken
         self.reason = reason

@@ -5,6 +5,7 @@ import SporkLoop
 public final class CoroutinePool {
     private let places: Semaphore?
     private var running: [UInt64: AnyCoroutine] = [:]
+    private var started = 0
     private let idle = Event()
 
     /// A pool of this many places; nil for any number.
@@ -20,6 +21,21 @@ public final class CoroutinePool {
 
     /// Whether a spawn would wait.
     public var isFull: Bool { places?.available == 0 }
+
+    /// Counters of a pool.
+    public struct Statistics: Sendable {
+        /// How many run.
+        public var running: Int
+        /// How many have been started since the beginning.
+        public var started: Int
+        /// How many spawns wait for a place.
+        public var waiting: Int
+    }
+
+    /// What there is to say about it now.
+    public var statistics: Statistics {
+        Statistics(running: running.count, started: started, waiting: places?.statistics.waiting ?? 0)
+    }
 
     /// Starts a coroutine, suspending while the pool is full.
     ///
@@ -74,6 +90,7 @@ public final class CoroutinePool {
     ) -> Coroutine<Success> {
         let coroutine = Coroutine(name: name, file: file, line: line, body)
         running[coroutine.id] = coroutine
+        started += 1
         idle.clear()
         coroutine.onCompletion { [self] coroutine in
             running[coroutine.id] = nil

@@ -3,7 +3,7 @@
 import SporkLoop
 
 /// A flag that coroutines can wait for.
-public final class Event {
+public nonisolated final class Event {
     /// Whether the event has happened and was not cleared since.
     public private(set) var isSet = false
 

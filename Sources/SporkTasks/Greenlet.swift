@@ -18,19 +18,21 @@ public enum GreenletError: Error, Equatable {
 @MainActor public final class Greenlet<Input, Output> {
     /// The other side of a switch, as the greenlet sees it.
     public struct Caller {
-        fileprivate let core: GreenletCore<Input, Output>
+        @usableFromInline let core: GreenletCore<Input, Output>
+
+        @inlinable init(core: GreenletCore<Input, Output>) { self.core = core }
 
         /// Goes back to the one who switched here, with a value for him, until he switches here again.
         ///
         /// - Returns: the value that comes with the next switch.
         /// - Throws: `CancellationError` when the greenlet is dropped or cancelled.
-        public func `switch`(_ output: Output) async throws -> Input { try await core.giveBack(output) }
+        @inlinable public func `switch`(_ output: Output) async throws -> Input { try await core.giveBack(output) }
     }
 
-    private let core: GreenletCore<Input, Output>
+    @usableFromInline let core: GreenletCore<Input, Output>
 
     /// A greenlet that starts with the first switch; its value is the first argument.
-    public init(
+    @inlinable public init(
         _ name: String? = nil,
         file: StaticString = #fileID,
         line: UInt = #line,
@@ -53,7 +55,7 @@ public enum GreenletError: Error, Equatable {
     isolated deinit { core.cancel() }
 
     /// Whether it has returned or thrown.
-    public var isFinished: Bool { core.isFinished }
+    @inlinable public var isFinished: Bool { core.isFinished }
 
     /// Switches to the greenlet with a value for it, until it switches back or ends.
     ///
@@ -61,22 +63,26 @@ public enum GreenletError: Error, Equatable {
     ///
     /// - Returns: the value that it switches back with, or ends with.
     /// - Throws: what it ends with; `GreenletError` when there is nobody to switch to.
-    public func `switch`(_ input: Input) async throws -> Output { try await core.enter(input) }
+    @inlinable public func `switch`(_ input: Input) async throws -> Output { try await core.enter(input) }
 }
 
-private final class GreenletCore<Input, Output> {
-    var start: ((Input) -> Void)?
-    var coroutine: Coroutine<Void>?
-    private(set) var isFinished = false
-    private var isRunning = false
-    private var input: Input?
-    private var output: Result<Output, any Error>?
-    private unowned(unsafe) var caller: Wait?
-    private let inside = Wait()
+@usableFromInline
+nonisolated final class GreenletCore<Input, Output> {
+    @exclusivity(unchecked) @usableFromInline var start: ((Input) -> Void)?
+    @exclusivity(unchecked) @usableFromInline var coroutine: Coroutine<Void>?
+    @exclusivity(unchecked) @usableFromInline var isFinished = false
+    @exclusivity(unchecked) @usableFromInline var isRunning = false
+    @exclusivity(unchecked) @usableFromInline var input: Input?
+    @exclusivity(unchecked) @usableFromInline var output: Result<Output, any Error>?
+    @exclusivity(unchecked) @usableFromInline unowned(unsafe) var caller: Wait?
+    @usableFromInline let inside = Wait()
+    @exclusivity(unchecked) @usableFromInline var outside: Wait?
 
-    func cancel() { coroutine?.cancel() }
+    @inlinable init() {}
 
-    func enter(_ input: Input) async throws -> Output {
+    @inlinable func cancel() { coroutine?.cancel() }
+
+    @inlinable func enter(_ input: Input) async throws -> Output {
         if isRunning { throw GreenletError.running }
         if isFinished { throw GreenletError.finished }
         isRunning = true
@@ -88,7 +94,8 @@ private final class GreenletCore<Input, Output> {
         }
         guard let coroutine else { preconditionFailure("a greenlet that was started has a coroutine") }
         if AnyCoroutine.current?.isCancelled ?? Task.isCancelled { coroutine.cancel() }
-        let wait = Wait(.forwarding(coroutine))
+        let wait = outside ?? Wait(.forwarding(coroutine))
+        outside = wait
         caller = wait
         // One that is cancelled before it has begun never runs, so nobody switches back from it.
         if !coroutine.isCancelled || coroutine.hasStarted {
@@ -103,7 +110,7 @@ private final class GreenletCore<Input, Output> {
         return try output.get()
     }
 
-    func giveBack(_ output: Output) async throws -> Input {
+    @inlinable func giveBack(_ output: Output) async throws -> Input {
         self.output = .success(output)
         caller?.wake()
         let outcome = await inside.park(for: Wait.Reason("be switched to"))
@@ -114,7 +121,7 @@ private final class GreenletCore<Input, Output> {
         return input
     }
 
-    func end(with result: Result<Output, any Error>) {
+    @inlinable func end(with result: Result<Output, any Error>) {
         isFinished = true
         output = result
         caller?.wake()
@@ -123,9 +130,9 @@ private final class GreenletCore<Input, Output> {
 
 /// A sequence whose elements a coroutine makes one by one, each when it is asked for.
 public struct Generator<Element>: AsyncSequence {
-    private let file: StaticString
-    private let line: UInt
-    private let body: @MainActor (@escaping @MainActor (Element) async throws -> Void) async throws -> Void
+    @usableFromInline let file: StaticString
+    @usableFromInline let line: UInt
+    @usableFromInline let body: @MainActor (@escaping @MainActor (Element) async throws -> Void) async throws -> Void
 
     /// A sequence of what `body` passes to the function that it is given.
     ///
@@ -142,16 +149,18 @@ public struct Generator<Element>: AsyncSequence {
 
     /// Makes one element after the other.
     public struct AsyncIterator: AsyncIteratorProtocol {
-        fileprivate let greenlet: Greenlet<Void, Element?>
+        @usableFromInline let greenlet: Greenlet<Void, Element?>
+
+        @inlinable init(greenlet: Greenlet<Void, Element?>) { self.greenlet = greenlet }
 
         /// The next element; nil when the body has returned.
-        public mutating func next() async throws -> Element? {
+        @inlinable public mutating func next() async throws -> Element? {
             greenlet.isFinished ? nil : try await greenlet.switch(())
         }
     }
 
     /// An iterator with a coroutine of its own.
-    public func makeAsyncIterator() -> AsyncIterator {
+    @inlinable public func makeAsyncIterator() -> AsyncIterator {
         let body = body
         return AsyncIterator(
             greenlet: Greenlet("generator", file: file, line: line) { _, caller in

@@ -3,18 +3,19 @@
 import SporkLoop
 
 /// One coroutine's wait to hand something over, or to have it handed over.
-final class Handoff<Element> {
-    let wait: Wait
-    var element: Element?
+@usableFromInline
+nonisolated final class Handoff<Element> {
+    @usableFromInline let wait: Wait
+    @exclusivity(unchecked) @usableFromInline var element: Element?
 
-    init(_ role: Wait.Role = .plain, _ element: Element? = nil) {
+    @inlinable init(_ role: Wait.Role = .plain, _ element: Element? = nil) {
         wait = Wait(role)
         self.element = element
         wait.owner = self
     }
 
     /// Who has waited longest in a list of such waits.
-    static func first(in list: WaitList) -> Handoff<Element>? {
+    @inlinable static func first(in list: WaitList) -> Handoff<Element>? {
         guard let owner = list.first?.owner else { return nil }
         return unsafeDowncast(owner, to: Handoff<Element>.self)
     }

@@ -3,7 +3,7 @@
 import SporkLoop
 
 /// A value that somebody will provide.
-public final class Promise<Value> {
+public nonisolated final class Promise<Value> {
     /// The value or the error, once it is there.
     public private(set) var result: Result<Value, any Error>?
 
@@ -12,8 +12,14 @@ public final class Promise<Value> {
     /// A promise that is not kept yet.
     public init() {}
 
-    /// How many coroutines wait.
-    public var waiting: Int { waiters.count }
+    /// Counters of a promise.
+    public struct Statistics: Sendable {
+        /// How many coroutines wait.
+        public var waiting: Int
+    }
+
+    /// What there is to say about it now.
+    public var statistics: Statistics { Statistics(waiting: waiters.count) }
 
     /// Provides the value and wakes all who wait.
     ///

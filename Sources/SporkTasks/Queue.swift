@@ -18,38 +18,38 @@ public enum QueueError: Error, Equatable {
 /// A queue that coroutines send to and receive from.
 ///
 /// Iterating over it receives until it is finished; any number of coroutines may.
-public final class Queue<Element> {
+public nonisolated final class Queue<Element> {
     /// How many elements wait in it at most; nil for any number.
     ///
     /// Raising it lets waiting senders go on.
-    public var capacity: Int? {
+    @exclusivity(unchecked) public var capacity: Int? {
         didSet { admitSenders() }
     }
 
     /// Whether `finish` was called.
-    public private(set) var isFinished = false
+    @exclusivity(unchecked) public private(set) var isFinished = false
 
-    private var elements = RingBuffer<Element>()
-    private let receivers = WaitList()
-    private let senders = WaitList()
-    private let processed = WaitList()
+    @exclusivity(unchecked) @usableFromInline var elements = RingBuffer<Element>()
+    @usableFromInline let receivers = WaitList()
+    @usableFromInline let senders = WaitList()
+    @usableFromInline let processed = WaitList()
     // Elements that were sent and not marked as processed.
-    private var unprocessed = 0
-    private var mostElements = 0
-    private var spareReceiver: Handoff<Element>?
-    private var spareSender: Handoff<Element>?
+    @exclusivity(unchecked) @usableFromInline var unprocessed = 0
+    @exclusivity(unchecked) @usableFromInline var mostElements = 0
+    @exclusivity(unchecked) @usableFromInline var spareReceiver: Handoff<Element>?
+    @exclusivity(unchecked) @usableFromInline var spareSender: Handoff<Element>?
 
     /// A queue; with capacity 0 a channel.
-    public init(capacity: Int? = nil) {
+    @inlinable public init(capacity: Int? = nil) {
         precondition(capacity ?? 0 >= 0, "a queue cannot hold fewer elements than none")
         self.capacity = capacity
     }
 
     /// Elements that wait to be received.
-    public var count: Int { elements.count }
+    @inlinable public var count: Int { elements.count }
 
     /// Whether a send would wait.
-    public var isFull: Bool { receivers.isEmpty && !hasRoom }
+    @inlinable public var isFull: Bool { receivers.isEmpty && !hasRoom }
 
     /// Counters of a queue.
     public struct Statistics: Sendable {
@@ -79,7 +79,7 @@ public final class Queue<Element> {
     /// Sends an element, suspending while the queue is full.
     ///
     /// - Throws: `CancellationError` or `TimeoutError`, and the element was not sent; `QueueError.finished`.
-    public func send(_ element: Element, within limit: Duration? = nil) async throws {
+    @inlinable public func send(_ element: Element, within limit: Duration? = nil) async throws {
         if isFinished { throw QueueError.finished }
         guard let rest = trySend(element) else { return }
         let handoff = spareSender.take() ?? Handoff()
@@ -96,7 +96,7 @@ public final class Queue<Element> {
     /// Sends an element if there is room, or somebody who waits for it.
     ///
     /// - Returns: nil when it was sent, else the element.
-    public func trySend(_ element: Element) -> Element? {
+    @inlinable public func trySend(_ element: Element) -> Element? {
         if isFinished { return element }
         if let receiver = Handoff<Element>.first(in: receivers) {
             unprocessed += 1
@@ -115,7 +115,7 @@ public final class Queue<Element> {
     ///
     /// - Throws: `CancellationError` or `TimeoutError`, and nothing was received; `QueueError.finished` when there will be no
     ///   more.
-    public func receive(within limit: Duration? = nil) async throws -> Element {
+    @inlinable public func receive(within limit: Duration? = nil) async throws -> Element {
         if let element = tryReceive() { return element }
         if isFinished { throw QueueError.finished }
         let handoff = spareReceiver.take() ?? Handoff()
@@ -129,7 +129,7 @@ public final class Queue<Element> {
     }
 
     /// Receives an element if there is one, or somebody who waits to send.
-    public func tryReceive() -> Element? {
+    @inlinable public func tryReceive() -> Element? {
         if let element = elements.popFirst() {
             admitSenders()
             return element
@@ -167,16 +167,16 @@ public final class Queue<Element> {
         try await Wait.park(in: processed, until: .fromNow(limit), for: reason).check(limit)
     }
 
-    private var hasRoom: Bool { elements.count < capacity ?? .max }
+    @inlinable var hasRoom: Bool { elements.count < capacity ?? .max }
 
-    private func takeFromSender() -> Element? {
+    @inlinable func takeFromSender() -> Element? {
         guard let sender = Handoff<Element>.first(in: senders), let element = sender.element.take() else { return nil }
         unprocessed += 1
         sender.wait.wake()
         return element
     }
 
-    private func admitSenders() {
+    @inlinable func admitSenders() {
         while hasRoom, let element = takeFromSender() { elements.append(element) }
     }
 
@@ -189,17 +189,19 @@ public final class Queue<Element> {
     }
 }
 
-extension Queue: AsyncSequence {
+nonisolated extension Queue: AsyncSequence {
     /// Receives one element after the other.
     public struct AsyncIterator: AsyncIteratorProtocol {
-        let queue: Queue
+        @usableFromInline let queue: Queue
+
+        @inlinable init(queue: Queue) { self.queue = queue }
 
         /// The next element, nil when the queue is finished.
-        public mutating func next() async throws -> Element? {
+        @inlinable public mutating func next() async throws -> Element? {
             do { return try await queue.receive() } catch QueueError.finished { return nil }
         }
     }
 
     /// An iterator that receives; several share the elements.
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(queue: self) }
+    @inlinable public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(queue: self) }
 }

@@ -1,20 +1,23 @@
 // A queue in an array: elements go in at one end and come out at the other, and the array is used again and again.
 
 /// First in, first out.
-struct RingBuffer<Element> {
-    private var slots: [Element?] = []
-    private var head = 0
-    private(set) var count = 0
+@usableFromInline
+nonisolated struct RingBuffer<Element> {
+    @usableFromInline var slots: [Element?] = []
+    @usableFromInline var head = 0
+    @usableFromInline var count = 0
 
-    var isEmpty: Bool { count == 0 }
+    @inlinable init() {}
 
-    mutating func append(_ element: consuming Element) {
+    @inlinable var isEmpty: Bool { count == 0 }
+
+    @inlinable mutating func append(_ element: consuming Element) {
         if count == slots.count { grow() }
         slots[(head + count) & (slots.count - 1)] = element
         count += 1
     }
 
-    mutating func popFirst() -> Element? {
+    @inlinable mutating func popFirst() -> Element? {
         guard count > 0 else { return nil }
         let element = slots[head].take()
         head = (head + 1) & (slots.count - 1)
@@ -22,9 +25,9 @@ struct RingBuffer<Element> {
         return element
     }
 
-    mutating func removeAll() { self = RingBuffer() }
+    @inlinable mutating func removeAll() { self = RingBuffer() }
 
-    private mutating func grow() {
+    @inlinable mutating func grow() {
         var larger: [Element?] = []
         larger.reserveCapacity(max(8, slots.count * 2))
         while let element = popFirst() { larger.append(element) }

@@ -3,7 +3,7 @@
 import SporkLoop
 
 /// A number of permits that coroutines take and give back.
-public final class Semaphore {
+public nonisolated final class Semaphore {
     /// Permits that nobody has.
     public private(set) var available: Int
 
@@ -30,16 +30,14 @@ public final class Semaphore {
     ///
     /// - Throws: `CancellationError` when the coroutine is cancelled while it waits; it has no permit then.
     public func acquire() async throws {
-        if tryAcquire() { return }
-        try await Wait.park(in: waiters, for: Wait.Reason("acquire a permit")).check(nil)
+        try await take(within: nil).check(nil)
     }
 
     /// Takes a permit, waiting for it a limited time.
     ///
     /// - Returns: whether it has got one.
     public func acquire(within limit: Duration) async throws -> Bool {
-        if tryAcquire() { return true }
-        let outcome = await Wait.park(in: waiters, until: .fromNow(limit), for: Wait.Reason("acquire a permit"))
+        let outcome = await take(within: limit)
         if outcome == .cancelled { throw CancellationError() }
         return outcome == .woken
     }
@@ -62,6 +60,15 @@ public final class Semaphore {
         defer { release() }
         return try await body()
     }
+
+    /// Takes a permit, or says why there is none.
+    func take(within limit: Duration?) async -> Wait.Outcome {
+        if tryAcquire() { return .woken }
+        return await Wait.park(in: waiters, until: .fromNow(limit), for: Wait.Reason("acquire a permit"))
+    }
+
+    /// Sends away those who wait now.
+    func closeWaits() { waiters.wakeAll(.closed) }
 
     /// Joins those who wait, as one branch of a select.
     func enlist(_ wait: Wait) { wait.begin(waiters, .never, Wait.Reason("acquire a permit")) }

@@ -5,7 +5,7 @@ import SporkLoop
 /// Suspends for at least `duration`; other coroutines run meanwhile.
 ///
 /// - Throws: `CancellationError` as soon as the coroutine is cancelled.
-@MainActor public func sleep(for duration: Duration) async throws {
+public nonisolated(nonsending) func sleep(for duration: Duration) async throws {
     let outcome = await Wait.park(until: .fromNow(duration), for: Wait.Reason("sleep"))
     if outcome == .cancelled { throw CancellationError() }
 }
@@ -13,7 +13,9 @@ import SporkLoop
 /// Lets every coroutine that is runnable go first.
 ///
 /// - Throws: `CancellationError` when the coroutine was cancelled.
-@MainActor public func checkpoint() async throws {
-    try Task.checkCancellation()
+@inlinable
+@inline(__always)
+public nonisolated(nonsending) func checkpoint() async throws {
+    if Task.isCancelled { throw CancellationError() }
     await EventLoop.stepBack()
 }

@@ -12,6 +12,7 @@ import SporkLoop
 ///   - body: what it does.
 /// - Returns: the handle.
 @discardableResult
+@inlinable
 @MainActor public func spawn<Success>(
     _ name: String? = nil,
     after delay: Duration? = nil,

@@ -63,6 +63,29 @@ import Testing
         }
     }
 
+    @Test("the time limit of a read begins with the read, however long the coroutine has worked before")
+    func readTimeoutAfterWork() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                EventLoop.blockedLimit = nil
+                let listener = try Listener(try #require(SocketAddress("127.0.0.1:0")))
+                let client = try await SocketStream.connect(to: listener.address)
+                let server = try #require(try await listener.accept())
+                client.readTimeout = .milliseconds(50)
+                try await server.write(Array("x".utf8))
+                let start = ContinuousClock.now
+                while ContinuousClock.now - start < .milliseconds(100) {}
+                // Nothing has been read yet, so the first read that has to wait is the second one.
+                #expect(try await client.read(atMost: 1) == Array("x".utf8))
+                let time = await ContinuousClock().measure {
+                    await #expect(throws: StreamError.timedOut) { try await client.read(atMost: 1) }
+                }
+                #expect(time >= .milliseconds(49))
+            }
+            exit(0)
+        }
+    }
+
     @Test("a write to a peer that takes nothing gives up after its time limit")
     func writeTimeout() async {
         await #expect(processExitsWith: .success) {

@@ -180,6 +180,39 @@ import Testing
         }
     }
 
+    @Test("a finished priority queue takes nothing more, gives what it has, and sends away who waits")
+    func finishedPriorities() async {
+        await #expect(processExitsWith: .success) {
+            try program {
+                let queue = PriorityQueue<Int>(capacity: 1)
+                let reader = spawn {
+                    var received: [Int] = []
+                    for try await number in queue { received.append(number) }
+                    return received
+                }
+                await settle()
+                #expect(queue.statistics.waitingReceivers == 1)
+                try await queue.send(2)
+                try await queue.send(1)
+                await settle()
+                queue.finish()
+                same(try await reader.value, [2, 1])
+                same(await caught { try await queue.send(3) } as? QueueError, .finished)
+                #expect(queue.trySend(3) == 3 && queue.isFinished)
+
+                let full = PriorityQueue<Int>(capacity: 1)
+                try await full.send(1)
+                let sender = spawn { try await full.send(0) }
+                await settle()
+                #expect(full.statistics.waitingSenders == 1 && full.statistics.count == 1)
+                full.finish()
+                same(await caught { try await sender.value } as? QueueError, .finished)
+                same(try await full.receive(), 1)
+                same(await caught { try await full.receive() } as? QueueError, .finished)
+            }
+        }
+    }
+
     @Test("select does one of several things; what it does not choose is not lost")
     func selecting() async {
         await #expect(processExitsWith: .success) {

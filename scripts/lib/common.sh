@@ -54,14 +54,20 @@ fingerprint() {
     ) | sha256sum | cut -d ' ' -f 1
 }
 
-# Builds the release binary, unless it is newer than everything it is made of.
+# Builds products as releases, unless they are newer than everything they are made of: build_release [PRODUCT…]
 build_release() {
     need_swift
-    local stamp="$project/.build/release.stamp" now
+    local stamp="$project/.build/release.stamp" now product
     now=$(fingerprint)
-    if [ -x "$binary" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then return; fi
-    need_build_packages
-    say "building spork (the first time takes a minute or two)"
-    (cd "$project" && swift build -c release --product spork --static-swift-stdlib >&2)
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$now" ]; then rm -f "$stamp"; fi
+    for product in spork "$@"; do
+        if [ -f "$stamp" ] && [ -x "$project/.build/release/$product" ]; then continue; fi
+        need_build_packages
+        say "building $product (the first time takes a minute or two)"
+        (cd "$project" && swift build -c release --product "$product" --static-swift-stdlib >&2)
+    done
     printf '%s\n' "$now" >"$stamp"
 }
+
+# The names of the examples.
+examples() { (cd "$project/Sources/Examples" && printf '%s\n' *); }

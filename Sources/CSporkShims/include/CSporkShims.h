@@ -30,6 +30,13 @@ bool spork_executor_install(
 /// Puts a job at the end of the queue, from any thread. `on_main` says that it belongs to the main actor's executor.
 void spork_executor_enqueue(void *_Nonnull job, bool on_main);
 
+/// Puts a task that has parked at the end of the queue, on the loop's thread only.
+void spork_executor_unpark(void *_Nonnull task);
+
+/// Finds out, in a task on the loop's thread, how to resume parked tasks without the runtime's help. Returns whether it did;
+/// otherwise the runtime helps.
+bool spork_executor_find_current(void);
+
 /// Called with a job: the address of its task, which may be gone already; and how long it took, in ticks.
 typedef void (*SporkJobObserver)(void *_Nonnull job, uint64_t taken);
 
@@ -94,6 +101,9 @@ int spork_signal_descriptor(const int *_Nonnull signals, size_t count);
 
 /// Takes one signal from such a descriptor, and the process that sent it. 0 when none waits.
 int spork_take_signal(int descriptor, pid_t *_Nonnull sender);
+
+/// A descriptor that becomes readable when a child process has ended (pidfd_open). Negated errno on failure.
+int spork_open_process(pid_t process);
 
 /// How many threads this process has, from /proc; 0 when that cannot be read.
 int spork_thread_count(void);

@@ -1,0 +1,98 @@
+// The end of a coroutine: waiting for it, and being told of it.
+//
+// Invariant: the outcome is there before those who wait are woken.
+
+nonisolated extension AnyCoroutine {
+    /// Waits until the body has returned or thrown, or the caller is cancelled.
+    public func join() async { _ = await wait(within: nil) }
+
+    /// Waits a limited time until the body has returned or thrown.
+    ///
+    /// - Returns: whether it has.
+    public func join(within limit: Duration) async -> Bool {
+        _ = await wait(within: limit)
+        return isFinished
+    }
+
+    /// Cancels it and waits until it has ended; the wait itself cannot be cancelled.
+    public func cancelAndWait() async {
+        cancel()
+        while !isFinished { _ = await wait(with: Wait(.shielded), until: .never) }
+    }
+
+    /// Waits for the end.
+    ///
+    /// Cancelling the caller is passed on to this coroutine; the caller waits until it has taken notice.
+    @usableFromInline package func waitPassingOnCancellation(
+        until deadline: Deadline
+    ) async -> Wait.Outcome {
+        isObserved = true
+        if Self.current?.isCancelled ?? Task.isCancelled { cancel() }
+        return await wait(with: Wait(.forwarding(self)), until: deadline)
+    }
+
+    @inline(__always)
+    @usableFromInline package func wait(within limit: Duration?) async -> Wait.Outcome {
+        if isFinished { return .woken }
+        guard waiter == nil, let coroutine = AnyCoroutine.current else {
+            return await wait(with: Wait(), until: .fromNow(limit))
+        }
+        let wait = coroutine.takeWait()
+        waiter = wait
+        let outcome = await wait.park(until: .fromNow(limit), for: Wait.Reason("join coroutine", Int(id)))
+        waiter = nil
+        coroutine.putBack(wait)
+        return outcome
+    }
+
+    // Out of line, for a small frame of what calls it: hardly ever is there more than one who waits.
+    @inline(never)
+    private func wait(with wait: Wait, until deadline: Deadline) async -> Wait.Outcome {
+        if isFinished { return .woken }
+        let reason = Wait.Reason("join coroutine", Int(id))
+        guard waiter == nil else { return await wait.park(in: waiterList, until: deadline, for: reason) }
+        waiter = wait
+        let outcome = await wait.park(until: deadline, for: reason)
+        waiter = nil
+        return outcome
+    }
+
+    /// Those who wait, beside the first.
+    package var waiterList: WaitList {
+        let list = moreWaiters ?? WaitList()
+        moreWaiters = list
+        return list
+    }
+
+    /// Has `observer` called when it has ended, at once when it has.
+    @usableFromInline package func observeEnd(_ observer: @escaping (AnyCoroutine) throws -> Void) {
+        if isFinished { tell(observer) } else { observers.append(observer) }
+    }
+
+    /// Wakes who waits for the end, and calls the observers.
+    func tellOfEnd() {
+        waiter?.wake()
+        moreWaiters?.wakeAll()
+        guard !observers.isEmpty else { return }
+        let waiting = observers
+        observers = []
+        for observer in waiting { tell(observer) }
+    }
+
+    private func tell(_ observer: (AnyCoroutine) throws -> Void) {
+        do { try observer(self) } catch { EventLoop.reportUnhandled(error, "an observer of \(label)") }
+    }
+}
+
+extension EventLoop {
+    /// Is told of errors that nobody can see any more: of a coroutine whose handle was dropped, or of an observer.
+    ///
+    /// Says so on standard error unless it is set.
+    public static var onUnhandledError: (_ error: any Error, _ coroutine: String) -> Void = { error, coroutine in
+        say("\(coroutine) failed: \(error)")
+    }
+
+    nonisolated static func reportUnhandled(_ error: any Error, _ coroutine: String) {
+        MainActor.assumeIsolated { onUnhandledError(error, coroutine) }
+    }
+}
