@@ -51,6 +51,7 @@ extern SWIFTCALL bool (*swift_task_isMainExecutor_hook)(SporkExecutorReference, 
 extern SWIFTCALL void (*swift_task_checkIsolated_hook)(SporkExecutorReference, SWIFTCALL void (*)(SporkExecutorReference));
 extern SWIFTCALL void swift_job_run(Job *, SporkExecutorReference);
 extern SWIFTCALL Job *swift_task_getCurrent(void);
+extern SWIFTCALL bool swift_task_isCancelled(Job *);
 extern void swift_task_exitThreadLocalContext(char *);
 extern void swift_task_enterThreadLocalContext(char *);
 
@@ -176,6 +177,8 @@ bool spork_executor_has_jobs(void) {
 }
 
 void *spork_current_task(void) { return swift_task_getCurrent(); }
+
+bool spork_task_is_cancelled(void *task) { return swift_task_isCancelled(task); }
 
 // Parking. A task that suspends on a continuation pays for a dependency record and two exchanges of its status; one that parks
 // leaves its status as it is, notes where to go on, and returns to whoever runs jobs. To the runtime it is a task that runs

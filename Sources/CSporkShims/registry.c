@@ -1,6 +1,6 @@
 // Which coroutine a task is: a hash table from tasks to records, so that any code can ask for the coroutine that it runs in.
-// Touched only on the loop's thread. Open addressing with linear probing; three quarters full at most; entries are moved back
-// when one before them goes, so there are no tombstones.
+// Touched only on the loop's thread. Open addressing with linear probing; three quarters full at most, and smaller again when it is
+// nearly empty; entries are moved back when one before them goes, so there are no tombstones.
 #include "CSporkShims.h"
 
 #include <stdlib.h>
@@ -24,9 +24,10 @@ static void insert(void *task, void *record) {
     table.slots[index].record = record;
 }
 
-static void grow(void) {
+enum { smallest = 256 };
+
+static void resize(size_t size) {
     size_t old_size = table.slots ? table.mask + 1 : 0;
-    size_t size = old_size ? old_size * 2 : 256;
     __auto_type old = table.slots;
     table.slots = calloc(size, sizeof *table.slots);
     if (!table.slots) abort();
@@ -39,7 +40,11 @@ static void grow(void) {
 }
 
 void spork_registry_set(void *task, void *record) {
-    if (!table.slots || (table.count + 1) * 4 > (table.mask + 1) * 3) grow();
+    if (!table.slots) {
+        resize(smallest);
+    } else if ((table.count + 1) * 4 > (table.mask + 1) * 3) {
+        resize((table.mask + 1) * 2);
+    }
     insert(task, record);
 }
 
@@ -71,4 +76,5 @@ void spork_registry_remove(void *task) {
         }
     }
     table.slots[hole].task = NULL;
+    if (table.mask >= smallest && table.count * 16 < table.mask) resize((table.mask + 1) / 4);
 }

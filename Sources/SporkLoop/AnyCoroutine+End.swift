@@ -34,14 +34,14 @@ nonisolated extension AnyCoroutine {
     @inline(__always)
     @usableFromInline package func wait(within limit: Duration?) async -> Wait.Outcome {
         if isFinished { return .woken }
-        guard waiter == nil, let coroutine = AnyCoroutine.current else {
+        guard waiter == nil, let coroutine = AnyCoroutine.currentRecord else {
             return await wait(with: Wait(), until: .fromNow(limit))
         }
-        let wait = coroutine.takeWait()
+        let wait = coroutine._withUnsafeGuaranteedRef { $0.parkingWait() }
         waiter = wait
-        let outcome = await wait.park(until: .fromNow(limit), for: Wait.Reason("join coroutine", Int(id)))
+        let reason = Wait.Reason("join coroutine", Int(id))
+        let outcome = await Wait.park(wait, of: coroutine, in: nil, until: .fromNow(limit), for: reason)
         waiter = nil
-        coroutine.putBack(wait)
         return outcome
     }
 
@@ -51,7 +51,7 @@ nonisolated extension AnyCoroutine {
         if isFinished { return .woken }
         let reason = Wait.Reason("join coroutine", Int(id))
         guard waiter == nil else { return await wait.park(in: waiterList, until: deadline, for: reason) }
-        waiter = wait
+        waiter = .passUnretained(wait)
         let outcome = await wait.park(until: deadline, for: reason)
         waiter = nil
         return outcome
@@ -71,7 +71,7 @@ nonisolated extension AnyCoroutine {
 
     /// Wakes who waits for the end, and calls the observers.
     func tellOfEnd() {
-        waiter?.wake()
+        waiter?._withUnsafeGuaranteedRef { $0.wake() }
         moreWaiters?.wakeAll()
         guard !observers.isEmpty else { return }
         let waiting = observers

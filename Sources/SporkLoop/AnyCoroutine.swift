@@ -32,18 +32,19 @@ public nonisolated class AnyCoroutine {
     package let spawnedAt: Double
     // Runs the body and keeps its outcome. It comes from the subclass, which knows the type of the value: made where that type
     // is known it costs a fraction of an overridden method.
-    @usableFromInline final let runner: @MainActor (AnyCoroutine) async -> Void
+    @usableFromInline final let runner: @MainActor (Unmanaged<AnyCoroutine>) async -> Void
 
     /// The task that runs it, until its end.
     @exclusivity(unchecked) final var task: UnsafeMutableRawPointer?
     /// What it waits for, while it is parked.
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) final var wait: Wait?
-    @exclusivity(unchecked) private final var carrier: Carrier?
-    /// Waits are used again and again: a coroutine has one at a time.
-    @exclusivity(unchecked) private final var spareWait: Wait?
+    // It lives as long as its task does, which is longer than this needs it.
+    @exclusivity(unchecked) unowned(unsafe) private final var carrier: Carrier?
+    /// A coroutine has one wait at a time, and uses it again and again.
+    @exclusivity(unchecked) private final var ownWait: Unmanaged<Wait>?
 
     // Nearly always there is one who waits for the end; the list is for when there are more.
-    @exclusivity(unchecked) unowned(unsafe) final var waiter: Wait?
+    @exclusivity(unchecked) final var waiter: Unmanaged<Wait>?
     @exclusivity(unchecked) final var moreWaiters: WaitList?
     @exclusivity(unchecked) final var observers: [(AnyCoroutine) throws -> Void] = []
 
@@ -63,7 +64,7 @@ public nonisolated class AnyCoroutine {
         name: String?,
         file: StaticString,
         line: UInt,
-        runner: @escaping @MainActor (AnyCoroutine) async -> Void
+        runner: @escaping @MainActor (Unmanaged<AnyCoroutine>) async -> Void
     ) {
         self.name = name
         self.file = file
@@ -85,7 +86,8 @@ public nonisolated class AnyCoroutine {
     /// Nil in a child task of a group and in a plain `Task`.
     public static var current: AnyCoroutine? { currentRecord?.takeUnretainedValue() }
 
-    private static var currentRecord: Unmanaged<AnyCoroutine>? {
+    /// The same, for who looks at it only as long as it runs.
+    @usableFromInline static var currentRecord: Unmanaged<AnyCoroutine>? {
         spork_registry_get(spork_current_task()).map { .fromOpaque($0) }
     }
 
@@ -124,7 +126,8 @@ public nonisolated class AnyCoroutine {
         if let task { spork_registry_remove(task) }
         if name != nil || Self.lastFinished.name != nil { Self.lastFinished.name = name }
         (Self.lastFinished.file, Self.lastFinished.line, Self.lastFinished.task) = (file, line, task)
-        (task, carrier, spareWait) = (nil, nil, nil)
+        ownWait?.release()
+        (task, carrier, ownWait) = (nil, nil, nil)
         next?._withUnsafeGuaranteedRef { $0.previous = previous }
         if let previous { previous._withUnsafeGuaranteedRef { $0.next = next } } else { Self.newest = next }
         (next, previous) = (nil, nil)
@@ -143,12 +146,11 @@ public nonisolated class AnyCoroutine {
         return found.reversed()
     }
 
-    /// A wait for the running coroutine: its own, when it has one to spare.
-    @usableFromInline final func takeWait() -> Wait {
-        guard let spare = spareWait else { return Wait() }
-        spareWait = nil
-        return spare
+    /// The wait that this coroutine parks with where it brings none; lives until its end.
+    @usableFromInline final func parkingWait() -> Unmanaged<Wait> {
+        if let ownWait { return ownWait }
+        let wait = Unmanaged.passRetained(Wait())
+        ownWait = wait
+        return wait
     }
-
-    @usableFromInline final func putBack(_ wait: Wait) { spareWait = wait }
 }

@@ -28,6 +28,7 @@ public nonisolated final class Coroutine<Success>: AnyCoroutine {
     /// What it has to do, or what has come of it.
     @usableFromInline enum Content {
         case body(@MainActor () async throws -> Success)
+        case running
         // Returns the value. To destroy a value of any type, that type has to be looked up; to destroy a function, it has not.
         case value(() -> Success)
         case failure(any Error)
@@ -43,9 +44,7 @@ public nonisolated final class Coroutine<Success>: AnyCoroutine {
         _ body: @escaping @MainActor () async throws -> Success
     ) {
         content = .body(body)
-        super.init(name: name, file: file, line: line) { coroutine in
-            await unsafeDowncast(coroutine, to: Coroutine<Success>.self).run()
-        }
+        super.init(name: name, file: file, line: line) { coroutine in await Self.run(coroutine) }
     }
 
     deinit {
@@ -56,19 +55,39 @@ public nonisolated final class Coroutine<Success>: AnyCoroutine {
 
     @inlinable
     @inline(__always)
-    @MainActor final func run() async {
-        guard !isCancelled, case .body(let body) = content else { return fail(CancellationError()) }
-        do { succeed(try await body()) } catch { fail(error) }
+    @MainActor static func run(_ coroutine: Unmanaged<AnyCoroutine>) async {
+        let this = Unmanaged<Coroutine>.fromOpaque(coroutine.toOpaque())
+        guard let body = takeBody(of: this) else { return }
+        do { succeed(this, try await body()) } catch { fail(this, error) }
+    }
+
+    // None of these is on the main actor: closures that are, are checked to be there each time.
+
+    // Taken, so that what it has captured goes when it has returned. One that was cancelled before gets none.
+    @inlinable
+    @inline(__always)
+    static func takeBody(of coroutine: Unmanaged<Coroutine>) -> (@MainActor () async throws -> Success)? {
+        coroutine._withUnsafeGuaranteedRef { coroutine in
+            var taken = Content.running
+            swap(&taken, &coroutine.content)
+            if case .body(let body) = taken, !coroutine.isCancelled { return body }
+            coroutine.content = .failure(CancellationError())
+            return nil
+        }
     }
 
     // Both out of line, for a small frame of `run`: every coroutine that waits pays for that.
     @inline(never)
     @inlinable
-    func succeed(_ value: Success) { content = .value { value } }
+    static func succeed(_ coroutine: Unmanaged<Coroutine>, _ value: Success) {
+        coroutine._withUnsafeGuaranteedRef { $0.content = .value { value } }
+    }
 
     @inline(never)
     @inlinable
-    func fail(_ error: any Error) { content = .failure(error) }
+    static func fail(_ coroutine: Unmanaged<Coroutine>, _ error: any Error) {
+        coroutine._withUnsafeGuaranteedRef { $0.content = .failure(error) }
+    }
 
     /// What it is doing.
     public var state: State {
@@ -110,7 +129,7 @@ public nonisolated final class Coroutine<Success>: AnyCoroutine {
         switch content {
         case .value(let value): .success(value())
         case .failure(let error): .failure(error)
-        case .body: preconditionFailure("a finished coroutine has an outcome")
+        case .body, .running: preconditionFailure("a finished coroutine has an outcome")
         }
     }
 

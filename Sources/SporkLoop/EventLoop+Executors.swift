@@ -60,9 +60,9 @@ extension EventLoop {
     /// Suspends the calling coroutine until `unpark`, which has to follow exactly once; cancelling does not end it.
     @inlinable
     @inline(__always)
-    package nonisolated(nonsending) static func park(in place: Parking) async {
-        guard parksDirectly else { return await parkOnContinuation(in: place) }
-        place.settle()
+    package nonisolated(nonsending) static func park(in place: Unmanaged<some Parking>) async {
+        guard parksDirectly else { return await parkOnContinuation(in: place.takeUnretainedValue()) }
+        place._withUnsafeGuaranteedRef { $0.settle() }
         await sporkPark()
     }
 

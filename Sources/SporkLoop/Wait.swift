@@ -150,13 +150,24 @@ import CSporkShims
         until deadline: Deadline = .never,
         for reason: Reason
     ) async -> Outcome {
-        guard let coroutine = AnyCoroutine.current else { return await parkInTask(list, deadline, reason) }
-        if coroutine.isCancelled, endsWhenCancelled { return .cancelled }
-        begin(list, deadline, reason)
-        coroutine.wait = self
-        if !isDone { await EventLoop.park(in: self) }
-        coroutine.wait = nil
-        return outcome
+        guard let coroutine = AnyCoroutine.currentRecord else { return await parkInTask(list, deadline, reason) }
+        return await Self.park(.passUnretained(self), of: coroutine, in: list, until: deadline, for: reason)
+    }
+
+    /// The same for a coroutine that is known, and a wait that its caller keeps.
+    @inlinable
+    @inline(__always)
+    nonisolated(nonsending) static func park(
+        _ wait: Unmanaged<Wait>,
+        of coroutine: Unmanaged<AnyCoroutine>,
+        in list: WaitList?,
+        until deadline: Deadline,
+        for reason: Reason
+    ) async -> Outcome {
+        guard wait._withUnsafeGuaranteedRef({ $0.begin(for: coroutine, list, deadline, reason) }) else { return .cancelled }
+        await EventLoop.park(in: wait)
+        coroutine._withUnsafeGuaranteedRef { $0.wait = nil }
+        return wait._withUnsafeGuaranteedRef { $0.outcome }
     }
 
     /// The same with a wait that the running coroutine keeps for this.
@@ -167,11 +178,9 @@ import CSporkShims
         until deadline: Deadline = .never,
         for reason: Reason
     ) async -> Outcome {
-        guard let coroutine = AnyCoroutine.current else { return await Wait().parkInTask(list, deadline, reason) }
-        let wait = coroutine.takeWait()
-        let outcome = await wait.park(in: list, until: deadline, for: reason)
-        coroutine.putBack(wait)
-        return outcome
+        guard let coroutine = AnyCoroutine.currentRecord else { return await Wait().parkInTask(list, deadline, reason) }
+        let wait = coroutine._withUnsafeGuaranteedRef { $0.parkingWait() }
+        return await park(wait, of: coroutine, in: list, until: deadline, for: reason)
     }
 
     /// The same, to be woken by whoever finds the wait in `place`, where it stands as long as it lasts.
@@ -179,13 +188,15 @@ import CSporkShims
         at place: UnsafeMutablePointer<Unmanaged<Wait>?>,
         for reason: Reason
     ) async -> Outcome {
-        let coroutine = AnyCoroutine.current
-        let wait = coroutine?.takeWait() ?? Wait()
-        place.pointee = .passUnretained(wait)
-        let outcome = await wait.park(for: reason)
-        place.pointee = nil
-        coroutine?.putBack(wait)
-        return outcome
+        defer { place.pointee = nil }
+        guard let coroutine = AnyCoroutine.currentRecord else {
+            let wait = Wait()
+            place.pointee = .passUnretained(wait)
+            return await wait.parkInTask(nil, .never, reason)
+        }
+        let wait = coroutine._withUnsafeGuaranteedRef { $0.parkingWait() }
+        place.pointee = wait
+        return await park(wait, of: coroutine, in: nil, until: .never, for: reason)
     }
 
     /// The same for a task that no coroutine runs in: it may be cancelled by its group, which only a handler hears of.
@@ -202,7 +213,7 @@ import CSporkShims
         // Safe to send: whoever cancels is brought to the loop's thread before he touches it.
         nonisolated(unsafe) let wait = self
         await withTaskCancellationHandler {
-            if !wait.isDone { await EventLoop.park(in: wait) }
+            if !wait.isDone { await EventLoop.park(in: .passUnretained(wait)) }
         } onCancel: {
             if spork_executor_is_current() { wait.cancel() } else { Task { @MainActor in wait.cancel() } }
         }
@@ -248,6 +259,21 @@ import CSporkShims
     package func withdraw() {
         isDone = true
         unlink()
+    }
+
+    /// Begins, unless the coroutine is cancelled and that ends it.
+    @usableFromInline func begin(
+        for coroutine: Unmanaged<AnyCoroutine>,
+        _ list: WaitList?,
+        _ deadline: Deadline,
+        _ reason: Reason
+    ) -> Bool {
+        coroutine._withUnsafeGuaranteedRef { coroutine in
+            if coroutine.isCancelled, endsWhenCancelled { return false }
+            begin(list, deadline, reason)
+            coroutine.wait = self
+            return true
+        }
     }
 
     @usableFromInline package func begin(_ list: WaitList?, _ deadline: Deadline, _ reason: Reason) {

@@ -65,6 +65,9 @@ uint64_t spork_executor_enqueued(void);
 /// The task that the calling thread runs, or null outside of one.
 void *_Nullable spork_current_task(void);
 
+/// Whether a task was cancelled.
+bool spork_task_is_cancelled(void *_Nonnull task);
+
 // spork_park and spork_step_back are async functions, which a C header cannot declare: EventLoop+Executors.swift does.
 
 // MARK: registry.c
