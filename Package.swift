@@ -30,6 +30,8 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CLibev", providers: [.apt(["libev-dev"])]),
+        .systemLibrary(name: "CCares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CSporkShims"),
         .target(name: "SporkLoop", dependencies: ["CLibev", "CSporkShims"], swiftSettings: house),
         .target(
@@ -39,7 +41,11 @@ let package = Package(
             ],
             swiftSettings: house
         ),
-        .target(name: "SporkNet", dependencies: ["SporkTasks", "SporkLoop", "CSporkShims"], swiftSettings: house),
+        .target(
+            name: "SporkNet",
+            dependencies: ["SporkTasks", "SporkLoop", "CSporkShims", "CCares", "COpenSSL"],
+            swiftSettings: house
+        ),
         .target(
             name: "SporkPrefork",
             dependencies: ["SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
@@ -80,7 +86,7 @@ let package = Package(
         ),
         .testTarget(
             name: "SporkNetTests",
-            dependencies: ["SporkNet", "SporkTasks", "SporkLoop"],
+            dependencies: ["SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
             swiftSettings: house
         ),
         .testTarget(

@@ -47,7 +47,7 @@ public final class DirectoryServer {
 
     private var banner: String {
         let places = listeners.map { listener in
-            if case .unix = listener.address { "\(listener.address)" } else { "http://\(listener.address)" }
+            listener.address.isLocal ? "\(listener.address)" : "http://\(listener.address)"
         }
         let processes = workers == 1 ? "1 worker" : "\(workers) workers"
         return "Spork serves \(directory.path) at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes)"

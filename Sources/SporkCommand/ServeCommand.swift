@@ -30,7 +30,7 @@ struct ServeCommand: ParsableCommand {
     var workers: WorkerCount = .auto
 
     func run() throws {
-        let addresses = bind.isEmpty ? [SocketAddress.ipv4(0x7F00_0001, port: 8000)] : bind.map(\.address)
+        let addresses = bind.isEmpty ? [SocketAddress.loopback(port: 8000)] : bind.map(\.address)
         let (directory, count) = (directory, workers.number)
         try MainActor.assumeIsolated {
             let server = try DirectoryServer(directory: directory, addresses: addresses, workers: count)

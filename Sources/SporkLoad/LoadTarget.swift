@@ -58,7 +58,7 @@ public nonisolated struct LoadTarget: Sendable {
     }
 
     private static func resolve(_ host: String, port: UInt16) throws -> SocketAddress {
-        if let literal = SocketAddress("\(host):\(port)") ?? SocketAddress("[\(host)]:\(port)") { return literal }
+        if let literal = SocketAddress(host: host, port: port) { return literal }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
@@ -78,15 +78,8 @@ public nonisolated struct LoadTarget: Sendable {
 
 extension SocketAddress {
     fileprivate nonisolated init?(_ entry: addrinfo, port: UInt16) {
-        guard let address = entry.ai_addr else { return nil }
-        let raw = UnsafeRawPointer(address)
-        switch entry.ai_family {
-        case AF_INET:
-            self = .ipv4(UInt32(bigEndian: raw.load(as: sockaddr_in.self).sin_addr.s_addr), port: port)
-        case AF_INET6:
-            self = withUnsafeBytes(of: raw.load(as: sockaddr_in6.self).sin6_addr) { .ipv6(Array($0), port: port) }
-        default:
-            return nil
-        }
+        let bytes = UnsafeRawBufferPointer(start: entry.ai_addr, count: Int(entry.ai_addrlen))
+        guard let address = SocketAddress(system: bytes), !address.isLocal else { return nil }
+        self = address.with(port: port)
     }
 }

@@ -44,7 +44,7 @@ struct SpawnedServer {
     ///
     /// The kernel hands out another one each time for a while.
     static func unusedPort() throws -> UInt16 {
-        let listener = try Listener(.ipv4(0x7F00_0001, port: 0))
+        let listener = try Listener(.loopback(port: 0))
         defer { listener.close() }
         return listener.address.port ?? 0
     }

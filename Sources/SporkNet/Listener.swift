@@ -30,9 +30,9 @@ public final class Listener {
             switch address {
             case .unix(let path): try UnixSocketFile.removeStale(path)
             case .ipv6: try Self.set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, address)
-            case .ipv4: break
+            case .ipv4, .abstract: break
             }
-            if address.family != AF_UNIX {
+            if !address.isLocal {
                 try Self.set(descriptor, SOL_SOCKET, SO_REUSEADDR, address)
                 // Accepted connections inherit it on Linux, which saves a system call for each.
                 try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address)

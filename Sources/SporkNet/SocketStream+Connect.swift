@@ -12,7 +12,7 @@ extension SocketStream {
         let descriptor = socket(address.family, kind, 0)
         guard descriptor >= 0 else { throw SystemError("socket for", address.description, number: errno) }
         let stream = SocketStream(descriptor: descriptor)
-        if address.family != AF_UNIX {
+        if !address.isLocal {
             var on: Int32 = 1
             setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         }

@@ -43,7 +43,7 @@ need_swift() {
 }
 
 # What a build needs beside Swift.
-need_build_packages() { need_packages libev-dev libc6-dev libstdc++-12-dev git; }
+need_build_packages() { need_packages libev-dev libc-ares-dev libssl-dev libc6-dev libstdc++-12-dev git; }
 
 # A name for the state of everything that the binary is made of.
 fingerprint() {
