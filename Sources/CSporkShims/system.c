@@ -103,7 +103,11 @@ ssize_t spork_send(int descriptor, const void *bytes, size_t count, bool more) {
 
 ssize_t spork_send_two(int descriptor, const void *first, size_t first_count, const void *second, size_t second_count) {
     struct iovec parts[2] = {{(void *)first, first_count}, {(void *)second, second_count}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    return spork_send_vector(descriptor, parts, 2);
+}
+
+ssize_t spork_send_vector(int descriptor, const struct iovec *parts, size_t count) {
+    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
     ssize_t sent;
     do {
         sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);

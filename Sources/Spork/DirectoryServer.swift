@@ -22,7 +22,7 @@ public final class DirectoryServer {
     /// - Throws: `SystemError`, naming what could not be opened or bound.
     public init(directory: String, addresses: [SocketAddress], workers: Int) throws {
         self.directory = try ServedDirectory(directory)
-        listeners = try Self.bind(addresses)
+        listeners = try Listener.bind(addresses)
         self.workers = workers
     }
 
@@ -52,17 +52,5 @@ public final class DirectoryServer {
         let processes = workers == 1 ? "1 worker" : "\(workers) workers"
         return "Spork serves \(directory.path) at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes)"
             + " · Ctrl-C ends it"
-    }
-
-    // When one address cannot be had, the socket files of those before it must not stay behind.
-    private static func bind(_ addresses: [SocketAddress]) throws -> [Listener] {
-        var listeners: [Listener] = []
-        do {
-            for address in addresses { listeners.append(try Listener(address)) }
-            return listeners
-        } catch {
-            for case .unix(let path) in listeners.map(\.address) { UnixSocketFile.remove(path) }
-            throw error
-        }
     }
 }

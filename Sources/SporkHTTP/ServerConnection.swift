@@ -84,7 +84,8 @@ package final class ServerConnection {
             do {
                 let limit = input.isEmpty ? .after(configuration.keepAliveTimeout) : min(deadline, drainDeadline)
                 try await stream.waitUntilReadable(until: limit)
-            } catch .timedOut {
+            } catch {
+                guard error.reason == .timedOut else { throw error }
                 if !input.isEmpty { try await refuse(.requestTimeout) }
                 return false
             }

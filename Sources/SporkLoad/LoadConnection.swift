@@ -64,7 +64,7 @@ final class LoadConnection {
     ///
     /// Whether the connection can be used again.
     private func exchange(on stream: SocketStream) async throws(LoadTally.Failure) -> Bool {
-        do { try await stream.write(process.request) } catch { throw error == .timedOut ? .timeout : .write }
+        do { try await stream.write(process.request) } catch { throw error.reason == .timedOut ? .timeout : .write }
         parser.reset()
         var deadline = Deadline.never
         while true {
@@ -109,7 +109,7 @@ final class LoadConnection {
                     return false
                 }
             } catch {
-                throw error == .timedOut ? .timeout : .read
+                throw error.reason == .timedOut ? .timeout : .read
             }
         }
     }

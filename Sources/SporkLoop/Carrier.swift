@@ -58,7 +58,9 @@ nonisolated final class Carrier: Parking {
     }
 
     // Not on the main actor: a closure that is, is checked to be there each time.
-    private static func begin(_ coroutine: Unmanaged<AnyCoroutine>) -> @MainActor (Unmanaged<AnyCoroutine>) async -> Void {
+    private static func begin(
+        _ coroutine: Unmanaged<AnyCoroutine>
+    ) -> @MainActor (Unmanaged<AnyCoroutine>) async -> Void {
         coroutine._withUnsafeGuaranteedRef { coroutine in
             coroutine.hasStarted = true
             return coroutine.runner

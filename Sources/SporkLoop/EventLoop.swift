@@ -26,6 +26,9 @@ public enum EventLoop {
         return handle
     }
 
+    /// libev's epoll descriptor; -1 when it was not found.
+    @exclusivity(unchecked) nonisolated(unsafe) private(set) static var epoll: Int32 = -1
+
     /// Whether the loop has been started in this process.
     package nonisolated static var isInstalled: Bool { handle != nil }
 
@@ -133,6 +136,7 @@ public enum EventLoop {
             fatalError("libev cannot make a loop: \(String(cString: strerror(errno)))")
         }
         handle = loop
+        epoll = spork_newest_epoll()
         readClock()
         // Lives as long as the process: other threads may use it at any time. It keeps nobody waiting.
         let wakeUp = UnsafeMutablePointer<ev_async>.allocate(capacity: 1)

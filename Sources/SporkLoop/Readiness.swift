@@ -29,9 +29,12 @@ package nonisolated final class Readiness {
     private let descriptor: Int32
     private let storage: UnsafeMutablePointer<Storage>
     private var isClosed = false
+    private var registration: ExclusiveRegistration?
 
     /// Prepares waiting for `descriptor`, which stays the caller's to close.
-    package init(descriptor: Int32) {
+    ///
+    /// - Parameter isShared: other processes wait for it to be readable, too, and only one of them shall be woken.
+    package init(descriptor: Int32, isShared: Bool = false) {
         loop = EventLoop.libev
         self.descriptor = descriptor
         storage = .allocate(capacity: 1)
@@ -55,6 +58,7 @@ package nonisolated final class Readiness {
         read.pointee.data = this
         write.pointee.data = this
         timer.pointee.data = this
+        if isShared { registration = ExclusiveRegistration(descriptor: descriptor, watcher: read) }
     }
 
     deinit {
@@ -71,7 +75,7 @@ package nonisolated final class Readiness {
         precondition(storage.pointee.read.waiter == nil, "two coroutines wait to read from one descriptor")
         if !storage.pointee.read.isArmed {
             storage.pointee.read.isArmed = true
-            ev_io_start(loop, Self.readWatcher(storage))
+            if let registration { registration.join() } else { ev_io_start(loop, Self.readWatcher(storage)) }
         }
         storage.pointee.read.deadline = deadline.seconds
         if deadline.seconds < storage.pointee.timerIsDueAt { startTimer(at: deadline.seconds) }
@@ -118,6 +122,7 @@ package nonisolated final class Readiness {
     package func close() {
         isClosed = true
         disarm()
+        registration?.end()
         if storage.pointee.timerIsDueAt < .infinity {
             ev_timer_stop(loop, Self.timer(storage))
             storage.pointee.timerIsDueAt = .infinity
@@ -176,7 +181,7 @@ package nonisolated final class Readiness {
     private func stopReading() {
         guard storage.pointee.read.isArmed else { return }
         storage.pointee.read.isArmed = false
-        ev_io_stop(loop, Self.readWatcher(storage))
+        if let registration { registration.leave() } else { ev_io_stop(loop, Self.readWatcher(storage)) }
     }
 
     private func stopWriting() {

@@ -164,7 +164,9 @@ import CSporkShims
         until deadline: Deadline,
         for reason: Reason
     ) async -> Outcome {
-        guard wait._withUnsafeGuaranteedRef({ $0.begin(for: coroutine, list, deadline, reason) }) else { return .cancelled }
+        guard wait._withUnsafeGuaranteedRef({ $0.begin(for: coroutine, list, deadline, reason) }) else {
+            return .cancelled
+        }
         await EventLoop.park(in: wait)
         coroutine._withUnsafeGuaranteedRef { $0.wait = nil }
         return wait._withUnsafeGuaranteedRef { $0.outcome }

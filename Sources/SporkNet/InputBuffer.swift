@@ -67,7 +67,10 @@ package struct InputBuffer: ~Copyable {
     // Only a connection that has something left and reads on gets here with little room: the head of a request that
     // comes in pieces. The parser's limits bound how far it grows.
     private mutating func makeRoom() {
-        guard block != shared else { return }
+        if block == shared {
+            guard end == capacity else { return }
+            keep()
+        }
         if start > 0 {
             memmove(block, block + start, end - start)
             (start, end) = (0, end - start)

@@ -37,7 +37,7 @@ public final class Listener {
                 // Accepted connections inherit it on Linux, which saves a system call for each.
                 try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address)
             }
-            guard address.withSystemAddress({ bind(descriptor, $0, $1) }) == 0 else {
+            guard address.withSystemAddress({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
                 throw SystemError("bind", address.description, number: errno)
             }
             guard Glibc.listen(descriptor, backlog) == 0 else {
@@ -51,6 +51,20 @@ public final class Listener {
         self.address = SocketAddress.local(of: descriptor) ?? address
     }
 
+    /// Binds several addresses, or none: when one cannot be had, the socket files of those before it do not stay behind.
+    ///
+    /// - Throws: `SystemError`, naming the one that could not be had.
+    public static func bind(_ addresses: [SocketAddress]) throws -> [Listener] {
+        var listeners: [Listener] = []
+        do {
+            for address in addresses { listeners.append(try Listener(address)) }
+            return listeners
+        } catch {
+            for case .unix(let path) in listeners.map(\.address) { UnixSocketFile.remove(path) }
+            throw error
+        }
+    }
+
     deinit {
         readiness?.close()
         if descriptor >= 0 { Glibc.close(descriptor) }
@@ -58,24 +72,40 @@ public final class Listener {
 
     /// Waits for the next connection.
     ///
-    /// With several processes on one listener each may be woken and find that another was faster; it goes on waiting.
+    /// With several processes on one listener, one that waits is woken for a connection, not all of them (EPOLLEXCLUSIVE,
+    /// epoll_ctl(2)); where another was faster nevertheless it goes on waiting.
     ///
+    /// - Parameter limit: how long it may take; nil for ever, zero for not at all: then it throws `.wouldBlock`.
     /// - Returns: the connection, or nil when the listener was closed.
     /// - Throws: `SystemError` when the system has no descriptor or memory left for it: wait a little, then call again;
-    ///   `CancellationError` when the coroutine is cancelled while it waits, and no connection was taken.
-    public func accept() async throws -> SocketStream? {
+    ///   `StreamError` when the time has passed; `CancellationError` when the coroutine is cancelled while it waits. No connection was
+    ///   taken then.
+    public func accept(within limit: Duration? = nil) async throws -> SocketStream? {
+        if let limit, limit <= .zero {
+            guard descriptor < 0 else { return try acceptAtOnce() }
+            return nil
+        }
+        let deadline = Deadline.fromNow(limit)
         while descriptor >= 0 {
             // A closed readiness is never replaced here: `close` sets the descriptor to -1.
-            let readiness = self.readiness ?? Readiness(descriptor: descriptor)
+            let readiness = self.readiness ?? Readiness(descriptor: descriptor, isShared: true)
             self.readiness = readiness
-            switch await readiness.readable() {
+            switch await readiness.readable(until: deadline) {
             case .closed: return nil
             case .cancelled: throw CancellationError()
-            case .woken, .timedOut: break
+            case .timedOut: throw StreamError(.timedOut, "accept on", address.description)
+            case .woken: break
             }
             if let stream = try tryAccept() { return stream }
         }
         return nil
+    }
+
+    private func acceptAtOnce() throws -> SocketStream {
+        guard let stream = try tryAccept() else {
+            throw StreamError(.wouldBlock, "accept on", address.description)
+        }
+        return stream
     }
 
     /// Takes a connection if one waits.
@@ -95,7 +125,8 @@ public final class Listener {
         return nil
     }
 
-    /// Stops being woken for connections until `accept` is called again; the kernel goes on queueing them.
+    /// Stops being woken for connections until `accept` is called again; the kernel goes on queueing them, and wakes other processes
+    /// that wait.
     public func pause() { readiness?.disarm() }
 
     /// Closes this process's hold on the socket and wakes who waits in `accept`.
@@ -109,6 +140,13 @@ public final class Listener {
         guard descriptor >= 0 else { return }
         Glibc.close(descriptor)
         descriptor = -1
+    }
+
+    /// Sets an option, which the connections that are accepted from now on inherit.
+    ///
+    /// - Throws: `SystemError`, naming the option and the address.
+    public func set<Value>(_ option: SocketOption<Value>, to value: Value) throws(SystemError) {
+        try option.set(value, of: descriptor, address.description)
     }
 
     private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ address: SocketAddress) throws {

@@ -1,38 +1,44 @@
-// A connection as a stream of bytes, TCP or Unix. Every call tries the system call first and waits for readiness only
-// when it would block.
+// A connection as a stream of bytes, TCP or Unix: the object, its time limits, and the calls that never wait. Reading is in
+// SocketStream+Reading.swift, writing in SocketStream+Writing.swift; both try the system call first and wait for readiness only when
+// it would block.
 //
-// The `try…` forms never wait. At most one coroutine reads and one writes at a time. The descriptor is closed exactly
-// once: by `close` or when the object goes.
+// The `try…` forms never wait. At most one coroutine reads and one writes at a time; a second is a programming error that stops the
+// process. The descriptor is closed exactly once: by `close` or when the object goes.
 import CSporkShims
 import Glibc
 import SporkLoop
 
 /// A connected socket that coroutines read from and write to.
 public final class SocketStream {
-    /// How long a read may wait for the peer; nil for ever.
+    /// How long a read may wait for the peer; nil for ever, zero for not at all.
     ///
-    /// It is checked while waiting and costs a call nothing.
+    /// With zero, a read that would have to wait throws `.wouldBlock`, as Python's `settimeout(0)` has it. The limit is checked while
+    /// waiting and costs a call nothing.
     public var readTimeout: Duration? {
         didSet { readLimit = readTimeout?.seconds ?? .infinity }
     }
 
-    /// How long a write may wait for the peer to take anything; nil for ever.
+    /// How long a write may wait for the peer to take anything; nil for ever, zero for not at all.
     public var writeTimeout: Duration? {
         didSet { writeLimit = writeTimeout?.seconds ?? .infinity }
     }
 
     /// How many bytes the socket has taken so far: what a write that failed has got rid of, too.
-    public private(set) var bytesSent = 0
+    public internal(set) var bytesSent = 0
 
-    private var descriptor: Int32
+    private(set) var descriptor: Int32
     // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
     nonisolated(unsafe) private let readiness: Readiness
     private var readLimit = Double.infinity
     private var writeLimit = Double.infinity
+    private var knownPeer: SocketAddress?
+    // What was read beyond what a caller asked for; it comes before what the socket has.
+    var unread: UnreadBytes?
 
     /// Takes over a connected, non-blocking socket.
-    package init(descriptor: Int32) {
+    package init(descriptor: Int32, peer: SocketAddress? = nil) {
         self.descriptor = descriptor
+        knownPeer = peer
         readiness = Readiness(descriptor: descriptor)
     }
 
@@ -45,131 +51,66 @@ public final class SocketStream {
     /// Whether `close` has been called.
     public var isClosed: Bool { descriptor < 0 }
 
+    /// The other end's address; nil when the connection has failed, or been closed, before anybody asked.
+    public var peerAddress: SocketAddress? {
+        if knownPeer == nil, descriptor >= 0 { knownPeer = .peer(of: descriptor) }
+        return knownPeer
+    }
+
+    /// This end's address; nil when the stream is closed.
+    public var localAddress: SocketAddress? { descriptor >= 0 ? .local(of: descriptor) : nil }
+
     /// Reads what is there, as much as fits.
     ///
     /// - Returns: the number of bytes, 0 at the end of the stream, nil when it would have blocked.
     public func tryRead(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int? {
-        guard descriptor >= 0 else { throw .closed }
+        if let unread, let count = unread.take(into: buffer) { return count }
+        return try tryReceive(into: buffer)
+    }
+
+    /// The same, of what the socket has.
+    package func tryReceive(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int? {
+        guard descriptor >= 0 else { throw failure(.closed, "read from") }
         while true {
             let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
             if count >= 0 { return count }
             switch errno {
             case EINTR: continue
             case EAGAIN: return nil
-            default: throw .system(SystemError("read", number: errno))
+            default: throw failure(.system(number: errno), "read from")
             }
         }
+    }
+
+    /// Writes what the socket takes at once.
+    ///
+    /// - Parameter more: more follows right away, so a short packet may wait for it (MSG_MORE, send(2)).
+    /// - Returns: the number of bytes taken, nil when it would have blocked.
+    public func tryWrite(_ bytes: UnsafeRawBufferPointer, more: Bool = false) throws(StreamError) -> Int? {
+        guard descriptor >= 0 else { throw failure(.closed, "write to") }
+        guard let start = bytes.baseAddress, bytes.count > 0 else { return 0 }
+        return try taken(spork_send(descriptor, start, bytes.count, more))
     }
 
     /// Suspends until there is something to read, or the end of the stream, or an error to be had.
     ///
     /// - Parameter deadline: ends the wait; beside it the stream's own time limit counts.
     package func waitUntilReadable(until deadline: Deadline = .never) async throws(StreamError) {
-        let limit = readLimit < .infinity ? min(deadline, .after(seconds: readLimit)) : deadline
-        try Self.check(await readiness.readable(until: limit))
+        guard readLimit < .infinity else { return try check(await readiness.readable(until: deadline), "read from") }
+        guard readLimit > 0 else { throw failure(.wouldBlock, "read from") }
+        try check(await readiness.readable(until: min(deadline, .after(seconds: readLimit))), "read from")
     }
 
     /// Suspends until the socket takes more.
     package func waitUntilWritable() async throws(StreamError) {
-        try Self.check(await readiness.writable(until: writeLimit < .infinity ? .after(seconds: writeLimit) : .never))
+        guard writeLimit < .infinity else { return try check(await readiness.writable(), "write to") }
+        guard writeLimit > 0 else { throw failure(.wouldBlock, "write to") }
+        try check(await readiness.writable(until: .after(seconds: writeLimit)), "write to")
     }
 
-    /// Reads as much as fits, waiting until there is something.
-    ///
-    /// - Returns: the number of bytes, 0 at the end of the stream.
-    /// - Throws: `.timedOut` after `readTimeout`, `.closed` when the stream is closed meanwhile.
-    public func read(into buffer: UnsafeMutableRawBufferPointer) async throws(StreamError) -> Int {
-        while true {
-            if let count = try tryRead(into: buffer) { return count }
-            try await waitUntilReadable()
-        }
-    }
-
-    /// Reads up to `count` bytes, waiting until there is something.
-    ///
-    /// Empty at the end of the stream.
-    public func read(atMost count: Int) async throws(StreamError) -> [UInt8] {
-        while true {
-            var received: Int?
-            var failure: StreamError?
-            let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-                do throws(StreamError) { received = try tryRead(into: UnsafeMutableRawBufferPointer(buffer)) } catch {
-                    failure = error
-                }
-                initialized = received ?? 0
-            }
-            if let failure { throw failure }
-            if received != nil { return bytes }
-            try await waitUntilReadable()
-        }
-    }
-
-    /// Writes what the socket takes at once.
-    ///
-    /// - Parameter more: more follows right away, so a short packet may wait for it (MSG_MORE).
-    /// - Returns: the number of bytes taken, nil when it would have blocked.
-    public func tryWrite(_ bytes: UnsafeRawBufferPointer, more: Bool = false) throws(StreamError) -> Int? {
-        guard descriptor >= 0 else { throw .closed }
-        guard let start = bytes.baseAddress, bytes.count > 0 else { return 0 }
-        return try taken(spork_send(descriptor, start, bytes.count, more), "write")
-    }
-
-    /// Writes all of it, waiting as often as the socket is full.
-    ///
-    /// The memory must stay as it is until the call returns.
-    ///
-    /// - Throws: `.timedOut` when the peer has taken nothing for `writeTimeout`.
-    public func write(_ bytes: UnsafeRawBufferPointer, more: Bool = false) async throws(StreamError) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            if let count = try tryWrite(UnsafeRawBufferPointer(rebasing: rest), more: more) {
-                rest = rest.dropFirst(count)
-            } else {
-                try await waitUntilWritable()
-            }
-        }
-    }
-
-    /// Writes all of it, waiting as often as the socket is full.
-    public func write(_ bytes: [UInt8]) async throws(StreamError) {
-        var written = 0
-        while written < bytes.count {
-            let result = bytes.withUnsafeBytes { all in
-                Result { () throws(StreamError) in try tryWrite(UnsafeRawBufferPointer(rebasing: all[written...])) }
-            }
-            if let count = try result.get() { written += count } else { try await waitUntilWritable() }
-        }
-    }
-
-    /// Writes two pieces of memory behind one another, in one system call where the socket takes them.
-    package func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) async throws(StreamError) {
-        guard descriptor >= 0 else { throw .closed }
-        guard let start = first.baseAddress, let next = second.baseAddress, first.count > 0 else {
-            return try await write(second)
-        }
-        let taken = try taken(spork_send_two(descriptor, start, first.count, next, second.count), "write") ?? 0
-        if taken < first.count {
-            try await write(UnsafeRawBufferPointer(rebasing: first[taken...]), more: true)
-            try await write(second)
-        } else {
-            try await write(UnsafeRawBufferPointer(rebasing: second[(taken - first.count)...]))
-        }
-    }
-
-    /// Sends a piece of a file without copying it through the process (sendfile).
-    ///
-    /// - Throws: `.fileTruncated` when the file ends before; the peer has then got less than it was promised.
-    public func sendFile(_ file: Int32, from offset: Int, count: Int) async throws(StreamError) {
-        // Bounded, so that one connection with a fast reader cannot hold the loop.
-        let most = 1 << 20
-        var sent = 0
-        while sent < count {
-            guard descriptor >= 0 else { throw .closed }
-            let result = spork_send_file(descriptor, file, Int64(offset + sent), min(count - sent, most))
-            if result == 0 { throw .fileTruncated }
-            if let taken = try taken(result, "sendfile") { sent += taken }
-            if sent < count { try await waitUntilWritable() }
-        }
+    /// Suspends until a connection that has been begun stands or has failed.
+    func waitUntilConnected(until deadline: Deadline) async -> Wait.Outcome {
+        await readiness.writable(until: deadline)
     }
 
     /// Wakes the coroutine that waits in `waitUntilReadable`, which finds nothing to read and looks why it was woken.
@@ -189,23 +130,35 @@ public final class SocketStream {
         readiness.close()
         Glibc.close(descriptor)
         descriptor = -1
+        unread = nil
     }
 
-    private static func check(_ outcome: Wait.Outcome) throws(StreamError) {
-        switch outcome {
-        case .woken: return
-        case .cancelled: throw .cancelled
-        case .timedOut: throw .timedOut
-        case .closed: throw .closed
-        }
-    }
-
-    private func taken(_ result: Int, _ operation: String) throws(StreamError) -> Int? {
+    /// Counts what a system call took; nil when it would have blocked.
+    func taken(_ result: Int, _ operation: String = "write to") throws(StreamError) -> Int? {
         if result >= 0 {
             bytesSent += result
             return result
         }
         if -result == Int(EAGAIN) { return nil }
-        throw .system(SystemError(operation, number: Int32(-result)))
+        throw failure(.system(number: Int32(-result)), operation)
+    }
+
+    /// An error that names the peer.
+    func failure(_ reason: StreamError.Reason, _ operation: String) -> StreamError {
+        StreamError(reason, operation, label)
+    }
+
+    /// The peer for messages, or where it is not known any more, this end.
+    var label: String {
+        peerAddress.map { "\($0)" } ?? localAddress.map { "the peer of \($0)" } ?? "a closed connection"
+    }
+
+    private func check(_ outcome: Wait.Outcome, _ operation: String) throws(StreamError) {
+        switch outcome {
+        case .woken: return
+        case .cancelled: throw failure(.cancelled, operation)
+        case .timedOut: throw failure(.timedOut, operation)
+        case .closed: throw failure(.closed, operation)
+        }
     }
 }

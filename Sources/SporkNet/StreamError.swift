@@ -1,34 +1,64 @@
-// How a wait on a stream can end other than well. Callers branch on it: a peer that is gone is no event, a timeout is.
+// How a call on a stream can end other than well. Callers branch on the reason: a peer that is gone is no event, a timeout is. People
+// read the description, which says what was attempted on what.
+import Glibc
 import SporkLoop
 
-/// Why reading from or writing to a stream ended.
-public nonisolated enum StreamError: Error, Equatable, CustomStringConvertible {
-    /// The stream was closed on this side, before or during the call.
-    case closed
-    /// The stream's time limit for this direction passed.
-    case timedOut
-    /// The coroutine was cancelled while it waited; the stream can still be used.
-    case cancelled
-    /// The peer ended the stream where more had to come.
-    case endOfStream
-    /// A file that was being sent has become shorter.
-    case fileTruncated
-    /// The system refused; mostly the peer is gone.
-    case system(SystemError)
+/// Why a call on a stream ended.
+public nonisolated struct StreamError: Error, Equatable, CustomStringConvertible {
+    /// The kinds of ends that callers tell apart.
+    public enum Reason: Equatable, Sendable {
+        /// The stream was closed on this side, before or during the call.
+        case closed
+        /// The stream's time limit for this direction passed.
+        case timedOut
+        /// It would have had to wait, and the time limit for this direction is zero.
+        case wouldBlock
+        /// The coroutine was cancelled while it waited; the stream can still be used.
+        case cancelled
+        /// The peer ended the stream where more had to come.
+        case endOfStream
+        /// What had to come to an end within so many bytes did not.
+        case limitExceeded(bytes: Int)
+        /// A file that was being sent has become shorter; the peer has got less than it was promised.
+        case fileTruncated
+        /// The system refused, with this error number; mostly the peer is gone.
+        case system(number: Int32)
+    }
 
-    /// One line for a log.
+    /// What happened.
+    public var reason: Reason
+    /// What was attempted, such as "read from".
+    public var operation: String
+    /// What it was attempted on: the peer's address where it is known.
+    public var object: String
+
+    /// An error of `operation` on `object`.
+    public init(_ reason: Reason, _ operation: String, _ object: String) {
+        self.reason = reason
+        self.operation = operation
+        self.object = object
+    }
+
+    /// For example "read from 10.0.0.1:80: timed out".
+    public var description: String { "\(operation) \(object): \(reason)" }
+}
+
+nonisolated extension StreamError.Reason: CustomStringConvertible {
+    /// A few words for a log.
     public var description: String {
         switch self {
         case .closed: "the stream is closed"
         case .timedOut: "timed out"
+        case .wouldBlock: "would block"
         case .cancelled: "cancelled"
         case .endOfStream: "the peer ended the stream early"
+        case .limitExceeded(let bytes): "longer than \(bytes) bytes"
         case .fileTruncated: "the file became shorter while it was sent"
-        case .system(let error): error.description
+        case .system(let number): SystemError.reason(number)
         }
     }
 }
 
 extension StreamError: CancellationReport {
-    package var isCancellation: Bool { self == .cancelled }
+    package var isCancellation: Bool { reason == .cancelled }
 }

@@ -22,8 +22,13 @@ public nonisolated struct SystemError: Error, Equatable, CustomStringConvertible
 
     /// For example "bind 127.0.0.1:80: permission denied".
     public var description: String {
+        let reason = Self.reason(number)
+        return object.isEmpty ? "\(operation): \(reason)" : "\(operation) \(object): \(reason)"
+    }
+
+    /// What the system says about an error number, as the end of a sentence.
+    package static func reason(_ number: Int32) -> String {
         let reason = String(cString: strerror(number))
-        let lowered = reason.prefix(1).lowercased() + reason.dropFirst()
-        return object.isEmpty ? "\(operation): \(lowered)" : "\(operation) \(object): \(lowered)"
+        return reason.prefix(1).lowercased() + reason.dropFirst()
     }
 }

@@ -29,7 +29,7 @@ private func pair() async throws -> (SocketStream, SocketStream) {
                     do {
                         _ = try await reader.value
                         Issue.record("read from a closed stream")
-                    } catch StreamError.closed {}
+                    } catch let error as StreamError { #expect(error.reason == .closed) }
                     let bytes = try await other.read(atMost: 10)
                     #expect(bytes == Array("mine".utf8))
                     server.close()
@@ -76,7 +76,7 @@ private func pair() async throws -> (SocketStream, SocketStream) {
                 do {
                     try await server.write(payload)
                     Issue.record("a peer that reads nothing took 10 MB")
-                } catch StreamError.timedOut {}
+                } catch let error as StreamError { #expect(error.reason == .timedOut) }
                 let taken = server.bytesSent - before
                 #expect(taken > 0 && taken < payload.count)
                 var rest = 0
@@ -107,7 +107,7 @@ private func pair() async throws -> (SocketStream, SocketStream) {
                 let writer = spawn { try await server.write(payload) }
                 for _ in 0..<3 { try await checkpoint() }
                 await writer.cancelAndWait()
-                do { try await writer.value } catch StreamError.cancelled {}
+                do { try await writer.value } catch let error as StreamError { #expect(error.reason == .cancelled) }
 
                 let listener = try Listener(try #require(SocketAddress("127.0.0.1:0")))
                 let acceptor = spawn { try await listener.accept() }

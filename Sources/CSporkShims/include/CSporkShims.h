@@ -1,7 +1,8 @@
-// The lines of C that Swift cannot say. Four parts, a source file each:
+// The lines of C that Swift cannot say. Five parts, a source file each:
 //   executor.c  the job queue behind Swift's executors, the runtime's hooks that feed it, and parking
 //   registry.c  which coroutine a task is
 //   process.c   fork, and what a process says about itself
+//   exclusive.c a listener's place in libev's epoll set
 //   system.c    variadic or _GNU_SOURCE calls that Swift does not import
 #ifndef CSPORKSHIMS_H
 #define CSPORKSHIMS_H
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 // MARK: executor.c
 
@@ -114,6 +116,20 @@ int spork_thread_count(void);
 /// How many processors the affinity mask allows.
 int spork_allowed_processors(void);
 
+// MARK: exclusive.c
+
+/// The epoll descriptor among this process's descriptors that was opened last; -1 when there is none.
+int spork_newest_epoll(void);
+
+/// What `epoll` returns with events of `descriptor` (epoll_event.data), read from /proc. False when it does not watch it.
+bool spork_epoll_word(int epoll, int descriptor, uint64_t *_Nonnull word);
+
+/// Adds `descriptor` to `epoll` for reading, to wake one of the processes that watch it so, not all. 0 or a negated errno.
+int spork_epoll_add_exclusively(int epoll, int descriptor, uint64_t word);
+
+/// Takes `descriptor` out of `epoll`. 0 or a negated errno.
+int spork_epoll_remove(int epoll, int descriptor);
+
 // MARK: system.c
 
 /// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC; the peer's address is not asked for. Negated errno on failure.
@@ -155,6 +171,9 @@ ssize_t spork_send(int descriptor, const void *_Nonnull bytes, size_t count, boo
 /// Both parts in one system call, without SIGPIPE. Negated errno on failure.
 ssize_t spork_send_two(
     int descriptor, const void *_Nonnull first, size_t first_count, const void *_Nonnull second, size_t second_count);
+
+/// Several parts in one system call, without SIGPIPE. Negated errno on failure.
+ssize_t spork_send_vector(int descriptor, const struct iovec *_Nonnull parts, size_t count);
 
 /// sendfile from `offset`. Negated errno on failure, 0 when the file ends before.
 ssize_t spork_send_file(int descriptor, int file, int64_t offset, size_t count);

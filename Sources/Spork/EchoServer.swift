@@ -1,0 +1,77 @@
+// spork echo as a library call: whatever a client sends comes back. The smallest real server on this house's floors: what it costs is what
+// the loop, the coroutines and the streams cost.
+import Glibc
+import SporkLoop
+import SporkNet
+import SporkPrefork
+import SporkTasks
+
+/// A server that sends everything back, over TCP and Unix sockets.
+public final class EchoServer {
+    /// How much is read at once.
+    private nonisolated static let bufferSize = 64 * 1024
+
+    private let listeners: [Listener]
+    private let workers: Int
+
+    /// Binds the addresses; nothing is served yet.
+    ///
+    /// - Throws: `SystemError`, naming what could not be bound.
+    public init(addresses: [SocketAddress], workers: Int) throws {
+        listeners = try Listener.bind(addresses)
+        self.workers = workers
+    }
+
+    /// Serves until a signal ends it; see `Master.run`.
+    ///
+    /// - Parameters:
+    ///   - started: called once with a line for people: where, by whom.
+    ///   - report: called with a line about anything an operator should know.
+    public func run(started: (String) -> Void, report: @escaping (String) -> Void) throws {
+        let master = Master(listeners: listeners, workers: workers, report: { report("\($0)") }) { worker in
+            // One for all connections of the worker: no bytes are in it while a coroutine is suspended.
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferSize, alignment: 64)
+            defer { buffer.deallocate() }
+            var streams: [ObjectIdentifier: SocketStream] = [:]
+            spawn("drain") {
+                try await worker.draining.wait()
+                // Nobody can tell whether a client that is silent has finished: what was sent has come back, so this is the moment.
+                for stream in Array(streams.values) { stream.interruptReader() }
+            }
+            try await worker.serve { stream in
+                streams[ObjectIdentifier(stream)] = stream
+                defer { streams[ObjectIdentifier(stream)] = nil }
+                try await Self.echo(stream, by: buffer) { worker.draining.isSet }
+            }
+        }
+        try master.run { started(banner) }
+    }
+
+    private static func echo(
+        _ stream: SocketStream,
+        by buffer: UnsafeMutableRawBufferPointer,
+        isDraining: () -> Bool
+    ) async throws {
+        while true {
+            if let count = try stream.tryRead(into: buffer) {
+                guard count > 0 else { return }
+                let received = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                let taken = try stream.tryWrite(received) ?? 0
+                // Others read into the buffer while this one waits for its client to take more.
+                if taken < count { try await stream.write(Array(received[taken...])) }
+            } else if isDraining() {
+                return
+            }
+            // Nearly always everything was read, so waiting first saves a system call.
+            try await stream.waitUntilReadable()
+        }
+    }
+
+    private var banner: String {
+        let places = listeners.map { listener in
+            listener.address.isLocal ? "\(listener.address)" : "tcp://\(listener.address)"
+        }
+        let processes = workers == 1 ? "1 worker" : "\(workers) workers"
+        return "Spork echoes at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes) · Ctrl-C ends it"
+    }
+}

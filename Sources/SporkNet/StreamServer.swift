@@ -1,0 +1,167 @@
+// Accepting connections and running a coroutine for each: what gevent's StreamServer is. Worker serves with it, and so do programs
+// without a master.
+//
+// Invariants: a connection is closed when its handler has ended, however that is; while no more connections are wanted the listeners are
+// out of the epoll set, so that a sibling is woken instead.
+import Glibc
+import SporkLoop
+import SporkTasks
+
+/// A server of streams: one coroutine a connection.
+public final class StreamServer {
+    /// How a server treats its listeners; each has a default.
+    public struct Limits: Sendable {
+        /// How many connections are served at once; nil for any number.
+        ///
+        /// More wait in the kernel's queue, or are taken by another process. With several listeners it may be exceeded by one for each
+        /// that was woken together with another.
+        public var connections: Int?
+        /// How many connections one listener may be asked for before other coroutines run.
+        ///
+        /// One, so that processes that were woken for the same burst each get their share of it.
+        public var acceptsInTurn = 1
+        /// How long to wait after the system had no descriptor or memory for a connection, doubling each time it happens again.
+        public var shortestPause: Duration = .milliseconds(10)
+        /// The longest that this becomes.
+        public var longestPause: Duration = .seconds(1)
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// What it accepts from.
+    public let listeners: [Listener]
+    /// Connections that are being served.
+    public private(set) var connections = 0
+    /// Connections that were accepted since the beginning.
+    public private(set) var accepted = 0
+    /// Is told when no connection can be accepted for a while; the server goes on by itself.
+    public var onTrouble: (any Error) -> Void = { _ in }
+
+    private let limits: Limits
+    private let handle: @MainActor (SocketStream) async throws -> Void
+    private let stopping = Event()
+    private let idle = Event()
+    private let room = Event()
+    private var running: [UInt64: AnyCoroutine] = [:]
+
+    /// A server that runs `handle` for each connection; nothing is accepted yet.
+    ///
+    /// The connection is closed when `handle` returns or throws; what it throws is its own business.
+    public init(
+        _ listeners: [Listener],
+        limits: Limits = Limits(),
+        handle: @escaping @MainActor (SocketStream) async throws -> Void
+    ) {
+        self.listeners = listeners
+        self.limits = limits
+        self.handle = handle
+        idle.set()
+    }
+
+    /// Accepts and serves until `stop` is called, then returns when the last connection has ended.
+    ///
+    /// Stopping empties the kernel's queues before this process's hold on the listeners is closed, so that nothing the kernel has accepted is
+    /// lost. Cancelling the caller closes the listeners and cancels the connections.
+    ///
+    /// - Throws: `CancellationError`; `SystemError` when a listener cannot be used any more.
+    public func run() async throws {
+        let loops = listeners.map { listener in
+            spawn("accept \(listener.address)") { try await self.acceptConnections(from: listener) }
+        }
+        do {
+            let failed = Promise<Void>()
+            for loop in loops {
+                loop.onCompletion { loop in if case .failed(let error) = loop.state { failed.fail(error) } }
+            }
+            try await select(.wait(for: stopping) {}, .value(of: failed) {})
+            for listener in listeners {
+                while let stream = try? listener.tryAccept() { start(stream) }
+                listener.close()
+            }
+            try await idle.wait()
+        } catch {
+            for listener in listeners { listener.close() }
+            for connection in Array(running.values) { connection.cancel() }
+            for loop in loops { loop.cancel() }
+            throw error
+        }
+    }
+
+    /// Lets `run` finish what has begun and return.
+    ///
+    /// - Parameter limit: how long connections may take; those that are left are cancelled then. Nil for as long as they need.
+    public func stop(within limit: Duration? = nil) {
+        stopping.set()
+        guard let limit else { return }
+        spawn("stop a server") { [self] in
+            guard try await !idle.wait(within: limit) else { return }
+            for connection in Array(running.values) { connection.cancel() }
+        }
+    }
+
+    private func acceptConnections(from listener: Listener) async throws {
+        var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
+        while !stopping.isSet {
+            do {
+                while connections >= limits.connections ?? .max {
+                    listener.pause()
+                    room.clear()
+                    try await room.wait()
+                }
+                guard let stream = try await listener.accept() else { return }
+                start(stream)
+                for _ in 1..<limits.acceptsInTurn where connections < limits.connections ?? .max {
+                    guard let another = try listener.tryAccept() else { break }
+                    start(another)
+                }
+                pause.reset()
+            } catch let error as SystemError where !error.isFatalToListener {
+                // Out of descriptors or memory. Trying again at once would only burn the processor; the kernel keeps the queue meanwhile.
+                onTrouble(error)
+                listener.pause()
+                try await sleep(for: pause.next())
+            }
+        }
+    }
+
+    private func start(_ stream: SocketStream) {
+        connections += 1
+        accepted += 1
+        idle.clear()
+        let connection = spawn("connection") { [handle] in
+            defer { stream.close() }
+            try? await handle(stream)
+        }
+        running[connection.id] = connection
+        connection.onCompletion { [self] connection in
+            running[connection.id] = nil
+            connections -= 1
+            room.set()
+            if connections == 0 { idle.set() }
+        }
+    }
+}
+
+extension SystemError {
+    /// Whether a listener that has met with this can never accept again.
+    fileprivate nonisolated var isFatalToListener: Bool { [EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP].contains(number) }
+}
+
+/// How long to wait before accepting again after a failure: doubling from the shortest to the longest.
+package struct AcceptPause {
+    private let shortest: Duration
+    private let longest: Duration
+    private var current: Duration
+
+    package init(_ shortest: Duration, atMost longest: Duration) {
+        (self.shortest, self.longest, current) = (shortest, longest, shortest)
+    }
+
+    package mutating func next() -> Duration {
+        defer { current = min(longest, current * 2) }
+        return current
+    }
+
+    package mutating func reset() { current = shortest }
+}
