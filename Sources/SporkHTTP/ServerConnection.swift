@@ -81,10 +81,8 @@ package final class ServerConnection {
                 // Only what has arrived already is still answered.
                 return try input.receive(from: stream) == .bytes
             }
-            do {
-                let limit = input.isEmpty ? .after(configuration.keepAliveTimeout) : min(deadline, drainDeadline)
-                try await stream.waitUntilReadable(until: limit)
-            } catch {
+            let limit = input.isEmpty ? .after(configuration.keepAliveTimeout) : min(deadline, drainDeadline)
+            do { try await stream.waitUntilReadable(until: limit) } catch {
                 guard error.reason == .timedOut else { throw error }
                 if !input.isEmpty { try await refuse(.requestTimeout) }
                 return false
@@ -98,6 +96,7 @@ package final class ServerConnection {
     }
 
     /// A client that has sent many requests at once must not keep the others waiting.
+    @inline(never)
     private func letOthersGoFirst() async throws(StreamError) {
         if !output.isEmpty { try await flush() }
         input.keep()
@@ -132,6 +131,7 @@ package final class ServerConnection {
         return try input.receive(from: stream) == .bytes
     }
 
+    @inline(never)
     private func send(_ body: Response.Body) async throws(StreamError) {
         switch body {
         case .empty:
@@ -157,6 +157,7 @@ package final class ServerConnection {
         }
     }
 
+    @inline(never)
     private func flush() async throws(StreamError) {
         input.keep()
         try await stream.write(output.bytes)
@@ -164,6 +165,7 @@ package final class ServerConnection {
     }
 
     /// Says what was wrong with a request and closes: where the next one would begin is unknown (RFC 9112, 2.2, 9.6).
+    @inline(never)
     private func refuse(_ status: Status) async throws(StreamError) {
         let response = Response.page(status)
         ResponseSerializer.appendHead(of: response, .closes, to: &output)
@@ -174,6 +176,7 @@ package final class ServerConnection {
 
     /// Reads on for a while after the last answer, because a close with unread input would make the kernel reset the
     /// connection, and the client might lose the answer (RFC 9112, 9.6).
+    @inline(never)
     private func linger() async {
         stream.shutdownWrite()
         let deadline = Deadline.after(configuration.lingerTimeout)

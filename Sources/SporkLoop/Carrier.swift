@@ -48,6 +48,7 @@ nonisolated final class Carrier: Parking {
         coroutine.bind(to: self, task: task)
     }
 
+    @inline(__always)
     @MainActor private func carry() async {
         while let coroutine {
             await Self.begin(coroutine)(coroutine)

@@ -186,16 +186,14 @@ import CSporkShims
     }
 
     /// The same, to be woken by whoever finds the wait in `place`, where it stands as long as it lasts.
+    @inlinable
+    @inline(__always)
     package nonisolated(nonsending) static func park(
         at place: UnsafeMutablePointer<Unmanaged<Wait>?>,
         for reason: Reason
     ) async -> Outcome {
         defer { place.pointee = nil }
-        guard let coroutine = AnyCoroutine.currentRecord else {
-            let wait = Wait()
-            place.pointee = .passUnretained(wait)
-            return await wait.parkInTask(nil, .never, reason)
-        }
+        guard let coroutine = AnyCoroutine.currentRecord else { return await parkInTask(at: place, reason) }
         let wait = coroutine._withUnsafeGuaranteedRef { $0.parkingWait() }
         place.pointee = wait
         return await park(wait, of: coroutine, in: nil, until: .never, for: reason)
@@ -220,6 +218,16 @@ import CSporkShims
             if spork_executor_is_current() { wait.cancel() } else { Task { @MainActor in wait.cancel() } }
         }
         return outcome
+    }
+
+    @inline(never)
+    @usableFromInline nonisolated(nonsending) static func parkInTask(
+        at place: UnsafeMutablePointer<Unmanaged<Wait>?>,
+        _ reason: Reason
+    ) async -> Outcome {
+        let wait = Wait()
+        place.pointee = .passUnretained(wait)
+        return await wait.parkInTask(nil, .never, reason)
     }
 
     @usableFromInline var endsWhenCancelled: Bool {

@@ -58,8 +58,21 @@ package struct InputBuffer: ~Copyable {
     /// Reads once from `stream`, behind what is left.
     package mutating func receive(from stream: SocketStream) throws(StreamError) -> Received {
         makeRoom()
-        let room = UnsafeMutableRawBufferPointer(start: block + end, count: capacity - end)
-        guard let count = try stream.tryRead(into: room) else { return .nothingYet }
+        return try took(stream.tryRead(into: room))
+    }
+
+    /// The same of what the socket has: for the bytes that the stream itself has received and not used.
+    mutating func receive(fromSocketOf stream: SocketStream) throws(StreamError) -> Received {
+        makeRoom()
+        return try took(stream.tryReceive(into: room))
+    }
+
+    private var room: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: block + end, count: capacity - end)
+    }
+
+    private mutating func took(_ count: Int?) -> Received {
+        guard let count else { return .nothingYet }
         end += count
         return count == 0 ? .endOfStream : .bytes
     }

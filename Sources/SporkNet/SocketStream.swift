@@ -15,12 +15,14 @@ public final class SocketStream {
     /// With zero, a read that would have to wait throws `.wouldBlock`, as Python's `settimeout(0)` has it. The limit is checked while
     /// waiting and costs a call nothing.
     public var readTimeout: Duration? {
-        didSet { readLimit = readTimeout?.seconds ?? .infinity }
+        get { readLimit < .infinity ? .seconds(readLimit) : nil }
+        set { readLimit = newValue?.seconds ?? .infinity }
     }
 
     /// How long a write may wait for the peer to take anything; nil for ever, zero for not at all.
     public var writeTimeout: Duration? {
-        didSet { writeLimit = writeTimeout?.seconds ?? .infinity }
+        get { writeLimit < .infinity ? .seconds(writeLimit) : nil }
+        set { writeLimit = newValue?.seconds ?? .infinity }
     }
 
     /// How many bytes the socket has taken so far: what a write that failed has got rid of, too.
@@ -31,14 +33,13 @@ public final class SocketStream {
     nonisolated(unsafe) private let readiness: Readiness
     private var readLimit = Double.infinity
     private var writeLimit = Double.infinity
-    private var knownPeer: SocketAddress?
-    // What was read beyond what a caller asked for; it comes before what the socket has.
-    var unread: UnreadBytes?
+    // What most streams do without; an idle connection is counted in bytes.
+    private var rarities: Rarities?
 
     /// Takes over a connected, non-blocking socket.
     package init(descriptor: Int32, peer: SocketAddress? = nil) {
         self.descriptor = descriptor
-        knownPeer = peer
+        if let peer { rarities = Rarities(peer: peer) }
         readiness = Readiness(descriptor: descriptor)
     }
 
@@ -51,10 +52,11 @@ public final class SocketStream {
     /// Whether `close` has been called.
     public var isClosed: Bool { descriptor < 0 }
 
-    /// The other end's address; nil when the connection has failed, or been closed, before anybody asked.
+    /// The other end's address; nil when the stream is closed, or the connection has failed and was not made
+    /// from this side.
     public var peerAddress: SocketAddress? {
-        if knownPeer == nil, descriptor >= 0 { knownPeer = .peer(of: descriptor) }
-        return knownPeer
+        if let peer = rarities?.peer { return peer }
+        return descriptor >= 0 ? .peer(of: descriptor) : nil
     }
 
     /// This end's address; nil when the stream is closed.
@@ -64,7 +66,7 @@ public final class SocketStream {
     ///
     /// - Returns: the number of bytes, 0 at the end of the stream, nil when it would have blocked.
     public func tryRead(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int? {
-        if let unread, let count = unread.take(into: buffer) { return count }
+        if let rarities, let count = rarities.unread?.take(into: buffer) { return count }
         return try tryReceive(into: buffer)
     }
 
@@ -96,16 +98,16 @@ public final class SocketStream {
     ///
     /// - Parameter deadline: ends the wait; beside it the stream's own time limit counts.
     package func waitUntilReadable(until deadline: Deadline = .never) async throws(StreamError) {
-        guard readLimit < .infinity else { return try check(await readiness.readable(until: deadline), "read from") }
-        guard readLimit > 0 else { throw failure(.wouldBlock, "read from") }
-        try check(await readiness.readable(until: min(deadline, .after(seconds: readLimit))), "read from")
+        let deadline = try readLimit < .infinity ? min(deadline, waitLimit(readLimit, "read from")) : deadline
+        let outcome = await readiness.readable(until: deadline)
+        if outcome != .woken { throw end(of: outcome, "read from") }
     }
 
     /// Suspends until the socket takes more.
     package func waitUntilWritable() async throws(StreamError) {
-        guard writeLimit < .infinity else { return try check(await readiness.writable(), "write to") }
-        guard writeLimit > 0 else { throw failure(.wouldBlock, "write to") }
-        try check(await readiness.writable(until: .after(seconds: writeLimit)), "write to")
+        let deadline = try writeLimit < .infinity ? waitLimit(writeLimit, "write to") : .never
+        let outcome = await readiness.writable(until: deadline)
+        if outcome != .woken { throw end(of: outcome, "write to") }
     }
 
     /// Suspends until a connection that has been begun stands or has failed.
@@ -130,7 +132,23 @@ public final class SocketStream {
         readiness.close()
         Glibc.close(descriptor)
         descriptor = -1
-        unread = nil
+        rarities?.unread = nil
+    }
+
+    /// What was read beyond what a caller asked for; it comes before what the socket has.
+    var unread: UnreadBytes? {
+        get { rarities?.unread }
+        set {
+            if rarities == nil { rarities = Rarities(peer: nil) }
+            rarities?.unread = newValue
+        }
+    }
+
+    private final class Rarities {
+        let peer: SocketAddress?
+        var unread: UnreadBytes?
+
+        init(peer: SocketAddress?) { self.peer = peer }
     }
 
     /// Counts what a system call took; nil when it would have blocked.
@@ -144,6 +162,7 @@ public final class SocketStream {
     }
 
     /// An error that names the peer.
+    @inline(never)
     func failure(_ reason: StreamError.Reason, _ operation: String) -> StreamError {
         StreamError(reason, operation, label)
     }
@@ -153,12 +172,20 @@ public final class SocketStream {
         peerAddress.map { "\($0)" } ?? localAddress.map { "the peer of \($0)" } ?? "a closed connection"
     }
 
-    private func check(_ outcome: Wait.Outcome, _ operation: String) throws(StreamError) {
+    // These are out of line, for small frames of what waits: every idle connection pays for those.
+
+    @inline(never)
+    private func waitLimit(_ limit: Double, _ operation: String) throws(StreamError) -> Deadline {
+        guard limit > 0 else { throw failure(.wouldBlock, operation) }
+        return .after(seconds: limit)
+    }
+
+    @inline(never)
+    private func end(of outcome: Wait.Outcome, _ operation: String) -> StreamError {
         switch outcome {
-        case .woken: return
-        case .cancelled: throw failure(.cancelled, operation)
-        case .timedOut: throw failure(.timedOut, operation)
-        case .closed: throw failure(.closed, operation)
+        case .cancelled: failure(.cancelled, operation)
+        case .timedOut: failure(.timedOut, operation)
+        case .closed, .woken: failure(.closed, operation)
         }
     }
 }

@@ -25,18 +25,36 @@ public nonisolated struct StreamError: Error, Equatable, CustomStringConvertible
         case system(number: Int32)
     }
 
+    // Behind a reference, because every suspended call that may throw has room for one, and every idle connection has such calls.
+    private final class Content: Sendable {
+        let reason: Reason
+        let operation: String
+        let object: String
+
+        init(_ reason: Reason, _ operation: String, _ object: String) {
+            self.reason = reason
+            self.operation = operation
+            self.object = object
+        }
+    }
+
+    private let content: Content
+
     /// What happened.
-    public var reason: Reason
+    public var reason: Reason { content.reason }
     /// What was attempted, such as "read from".
-    public var operation: String
+    public var operation: String { content.operation }
     /// What it was attempted on: the peer's address where it is known.
-    public var object: String
+    public var object: String { content.object }
 
     /// An error of `operation` on `object`.
     public init(_ reason: Reason, _ operation: String, _ object: String) {
-        self.reason = reason
-        self.operation = operation
-        self.object = object
+        content = Content(reason, operation, object)
+    }
+
+    /// Whether reason, operation and object are the same.
+    public static func == (left: StreamError, right: StreamError) -> Bool {
+        (left.reason, left.operation, left.object) == (right.reason, right.operation, right.object)
     }
 
     /// For example "read from 10.0.0.1:80: timed out".

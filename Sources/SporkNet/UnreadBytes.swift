@@ -50,7 +50,7 @@ final class UnreadBytes {
 
     /// Reads once from `stream`, behind what is there.
     func receive(from stream: SocketStream) throws(StreamError) -> InputBuffer.Received {
-        try buffer.receive(from: stream)
+        try buffer.receive(fromSocketOf: stream)
     }
 
     /// Moves what is left to memory of its own, because other streams will use the shared one.
