@@ -37,6 +37,32 @@ def need(*commands: str) -> None:
         sys.exit("no release binary: run scripts/bench once, which builds it")
 
 
+def build(*command: str, directory: Path = PROJECT, **environment: str) -> None:
+    done = subprocess.run(command, cwd=directory, env=os.environ | environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def find(command: str, packages: str) -> str:
+    """A command's path; installs Debian packages that bring it when it is not there and we may."""
+    path = f"{os.environ['PATH']}:{Path.home() / '.cargo/bin'}"
+    if not shutil.which(command, path=path) and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"installing {packages}")
+        build("apt-get", "update", "-qq")
+        build("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages.split(), DEBIAN_FRONTEND="noninteractive")
+    return shutil.which(command, path=path) or sys.exit(f"please install: {packages}")
+
+
+def python_with_gevent(work: Path) -> str:
+    """A Python that has gevent: this one, or one of our own."""
+    if subprocess.run([sys.executable, "-c", "import gevent"], capture_output=True).returncode == 0:
+        return sys.executable
+    say("installing gevent")
+    build(sys.executable, "-m", "venv", str(work / "python"))
+    build(str(work / "python/bin/pip"), "install", "-q", "gevent")
+    return str(work / "python/bin/python")
+
+
 def processors() -> tuple[int, int]:
     """The processor for the server and the one for the load."""
     allowed = sorted(os.sched_getaffinity(0))
@@ -69,7 +95,10 @@ def processor_time(group: int) -> tuple[float, float]:
 class Server:
     """A server on a port of its own, pinned to one processor; `template` is a configuration below peers/."""
 
-    def __init__(self, name: str, command: list[str], processor: int, work: Path, template: str | None = None, **values: str):
+    def __init__(
+        self, name: str, command: list[str], processor: int, work: Path, template: str | None = None,
+        environment: dict[str, str] | None = None, **values: str,
+    ):
         self.name, self.port = name, unused_port()
         values |= {"port": str(self.port), "work": str(work)}
         if template:
@@ -84,7 +113,7 @@ class Server:
         path = f"{os.environ['PATH']}:/usr/sbin"
         self.process = subprocess.Popen(
             ["taskset", "-c", str(processor), *filled], stdout=self.log, stderr=self.log, start_new_session=True,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": path} | (environment or {}),
         )
         end = time.monotonic() + 10
         while True:
@@ -177,12 +206,15 @@ def conditions() -> list[str]:
     ]
 
 
-def arguments(description: str) -> argparse.Namespace:
+def arguments(description: str, **switches: str) -> argparse.Namespace:
+    """The flags that comparisons share, and switches of their own with their help."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=5, help="how often each peer has its turn (5)")
     parser.add_argument("--seconds", type=int, default=4, help="how long a turn lasts (4)")
     parser.add_argument("--connections", type=int, default=64, help="connections at a time (64)")
     parser.add_argument("--write", action="store_true", help="write the table to benchmarks/results, too")
+    for name, text in switches.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     return parser.parse_args()
 
 

@@ -57,7 +57,7 @@ def children(pid: int) -> list[int]:
 
 
 class Server:
-    """A running `spork serve`."""
+    """A running `spork serve` or `spork echo`."""
 
     def __init__(self, command: list[str], **options):
         self.process = subprocess.Popen(
@@ -75,7 +75,7 @@ class Server:
         self.url = self.urls[0]
         self.master = int(match[2])
         self.count = int(match[3])
-        if self.url.startswith("http://127.0.0.1:"):
+        if "://127.0.0.1:" in self.url:
             self.port = int(self.url.rsplit(":", 1)[1])
 
     def workers(self) -> list[int]:
@@ -148,9 +148,9 @@ def start(spork: str) -> Iterator[Callable[..., Server]]:
     """Starts servers; ends those that the test has not."""
     servers: list[Server] = []
 
-    def start_server(*arguments: str | Path, bind: str | None = "127.0.0.1:0", **options) -> Server:
+    def start_server(*arguments: str | Path, bind: str | None = "127.0.0.1:0", command: str = "serve", **options) -> Server:
         binding = ["--bind", bind] if bind else []
-        servers.append(Server([spork, "serve", *map(str, arguments), *binding], **options))
+        servers.append(Server([spork, command, *map(str, arguments), *binding], **options))
         return servers[-1]
 
     yield start_server
