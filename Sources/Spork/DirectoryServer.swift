@@ -36,11 +36,7 @@ public final class DirectoryServer {
         let master = Master(listeners: listeners, workers: workers, report: { report("\($0)") }) { worker in
             let files = FileService(directory)
             let server = HTTPServer { files.respond(to: $0) }
-            spawn("drain") {
-                try await worker.draining.wait()
-                server.drain()
-            }
-            try await worker.serve { try await server.serve($0) }
+            try await worker.serve { server.handler(for: $0) }
         }
         try master.run { started(banner) }
     }

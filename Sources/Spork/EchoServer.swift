@@ -4,10 +4,12 @@ import Glibc
 import SporkLoop
 import SporkNet
 import SporkPrefork
-import SporkTasks
 
 /// A server that sends everything back, over TCP and Unix sockets.
 public final class EchoServer {
+    /// How much is read at once.
+    private nonisolated static let bufferSize = 64 * 1024
+
     private let listeners: [Listener]
     private let workers: Int
 
@@ -26,12 +28,10 @@ public final class EchoServer {
     ///   - report: called with a line about anything an operator should know.
     public func run(started: (String) -> Void, report: @escaping (String) -> Void) throws {
         let master = Master(listeners: listeners, workers: workers, report: { report("\($0)") }) { worker in
-            let echo = Echo(drain: worker.draining)
-            spawn("drain") {
-                try await worker.draining.wait()
-                echo.interrupt()
-            }
-            try await worker.serve { try await echo.serve($0) }
+            // One for all connections of the worker: no bytes are in it while a coroutine is suspended.
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferSize, alignment: 64)
+            defer { buffer.deallocate() }
+            try await worker.serve { EchoConnection($0, buffer) }
         }
         try master.run { started(banner) }
     }
@@ -45,46 +45,30 @@ public final class EchoServer {
     }
 }
 
-/// What a worker does with its connections.
-private final class Echo {
-    /// How much is read at once.
-    private static let bufferSize = 64 * 1024
-
-    // One for all connections of the worker: no bytes are in it while a coroutine is suspended.
+/// Sends back what one client sends.
+private final class EchoConnection: StreamHandler {
+    private let stream: SocketStream
     private let buffer: UnsafeMutableRawBufferPointer
-    private let drain: Event
-    private var streams: [ObjectIdentifier: SocketStream] = [:]
+    private var isDraining = false
 
-    init(drain: Event) {
-        buffer = .allocate(byteCount: Self.bufferSize, alignment: 64)
-        self.drain = drain
+    init(_ stream: SocketStream, _ buffer: UnsafeMutableRawBufferPointer) {
+        self.stream = stream
+        self.buffer = buffer
     }
 
-    isolated deinit { buffer.deallocate() }
+    // Nobody can tell whether a client that is silent has finished: what it has sent has come back, so a drain may close.
+    func drain() { isDraining = true }
 
-    /// Wakes those that wait for their clients.
-    ///
-    /// Nobody can tell whether a client that is silent has finished: what it has sent has come back, so this is the moment.
-    func interrupt() {
-        for stream in Array(streams.values) { stream.interruptReader() }
-    }
-
-    func serve(_ stream: SocketStream) async throws {
-        let key = ObjectIdentifier(stream)
-        streams[key] = stream
-        defer { streams[key] = nil }
-        // Nearly always everything is read at once, so waiting before the first byte and after each answer saves a system call.
-        repeat { try await stream.waitUntilReadable() } while try await answer(stream)
-    }
-
-    // Out of line, as the write that has to wait is: an idle connection pays for every frame.
-    @inline(never)
-    private func answer(_ stream: SocketStream) async throws -> Bool {
-        guard let count = try stream.tryRead(into: buffer) else { return !drain.isSet }
-        let received = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-        let taken = try stream.tryWrite(received) ?? 0
-        // Others read into the buffer while this one waits for its client to take more.
-        if taken < count { try await stream.write(Array(received[taken...])) }
-        return count > 0
+    func serveBurst() async throws -> StreamBurst {
+        while let count = try stream.tryRead(into: buffer) {
+            if count == 0 { return .close }
+            let received = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            let taken = try stream.tryWrite(received) ?? 0
+            // Others read into the buffer while this one waits for its client to take more.
+            if taken < count { try await stream.write(Array(received[taken...])) }
+            // Nearly always everything was read, so waiting first saves a system call.
+            if !isDraining { return .wait(until: .never) }
+        }
+        return isDraining ? .close : .wait(until: .never)
     }
 }

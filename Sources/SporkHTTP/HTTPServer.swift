@@ -1,7 +1,5 @@
-// The HTTP side of a worker: runs a ServerConnection for each stream and drains them all. Its limits are named here, with
-// the design's defaults.
+// The HTTP side of a worker: makes a ServerConnection for each stream. Its limits are named here, with the design's defaults.
 import SporkNet
-import SporkTasks
 
 /// Serves HTTP/1 on the connections of one worker.
 public final class HTTPServer {
@@ -29,10 +27,12 @@ public final class HTTPServer {
         public init() {}
     }
 
-    private let configuration: Configuration
-    private let respond: (RequestHead) -> Response
-    private var connections: [ObjectIdentifier: ServerConnection] = [:]
-    private var isDraining = false
+    let configuration: Configuration
+    let respond: (RequestHead) -> Response
+
+    // A silent connection has none: one takes three kilobytes.
+    private static let mostSpareHeads = 64
+    private var spareHeads: [RequestHead] = []
 
     /// A server that has every request answered by `respond`, which never suspends.
     package init(_ configuration: Configuration = Configuration(), respond: @escaping (RequestHead) -> Response) {
@@ -40,19 +40,16 @@ public final class HTTPServer {
         self.respond = respond
     }
 
-    /// Serves one connection until it has to close.
-    package func serve(_ stream: SocketStream) async throws {
-        let connection = ServerConnection(stream, configuration, respond: respond)
-        let key = ObjectIdentifier(connection)
-        connections[key] = connection
-        defer { connections[key] = nil }
-        if isDraining { connection.drain() }
-        try await connection.run()
+    /// Who serves one connection.
+    package func handler(for stream: SocketStream) -> any StreamHandler {
+        ServerConnection(stream, of: self)
     }
 
-    /// Lets every connection finish what it has begun, and no more.
-    package func drain() {
-        isDraining = true
-        for connection in connections.values { connection.drain() }
+    /// Room for the head of a request, for a connection that needs it.
+    func takeHead() -> RequestHead { spareHeads.popLast() ?? RequestHead() }
+
+    /// Takes back what `takeHead` has given.
+    func putBack(_ head: RequestHead) {
+        if spareHeads.count < Self.mostSpareHeads { spareHeads.append(head) }
     }
 }

@@ -1,34 +1,30 @@
-// One client's connection: reads requests, has them answered in order, and decides when to close. One coroutine runs `run`
-// from accept to close; HTTPServer starts it and tells it to drain.
+// One client's connection: reads requests, has them answered in order, and decides when to close. HTTPServer makes it; the worker's
+// StreamServer calls it for each burst of requests, and tells it to drain.
 //
-// Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before the coroutine waits
-// for input; after a request that could not be understood nothing more is read as one.
+// Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before anybody waits for input; after a request that could not be understood nothing more is read as one.
 import SporkLoop
 import SporkNet
 
-package final class ServerConnection {
+final class ServerConnection: StreamHandler {
     private let stream: SocketStream
-    private let configuration: HTTPServer.Configuration
-    private let respond: (RequestHead) -> Response
+    private let server: HTTPServer
     private var parser: RequestParser
-    private let head = RequestHead()
+    // There while the client is not silent.
+    private var head: RequestHead?
     private var input = InputBuffer()
     private var output = OutputBuffer()
     private var isDraining = false
     // For a head that had begun when the drain did; it may be one that its client has only half sent, and will never finish.
     private var drainDeadline = Deadline.never
 
-    package init(
-        _ stream: SocketStream,
-        _ configuration: HTTPServer.Configuration,
-        respond: @escaping (RequestHead) -> Response
-    ) {
+    init(_ stream: SocketStream, of server: HTTPServer) {
         self.stream = stream
-        self.configuration = configuration
-        self.respond = respond
-        parser = RequestParser(limits: configuration.requestLimits)
-        stream.writeTimeout = configuration.writeTimeout
+        self.server = server
+        parser = RequestParser(limits: server.configuration.requestLimits)
+        stream.writeTimeout = server.configuration.writeTimeout
     }
+
+    private var configuration: HTTPServer.Configuration { server.configuration }
 
     /// Answers the next request with `Connection: close`; closes at once when none has begun, and soon when one does not
     /// get on.
@@ -38,53 +34,67 @@ package final class ServerConnection {
         stream.interruptReader()
     }
 
-    /// Serves requests until the connection has to close.
-    ///
-    /// Closing the stream is the caller's.
+    /// Answers the requests that have come, and waits for the rest of one that has begun.
     ///
     /// - Throws: when the peer is gone or does not take what is sent; there is nobody left to tell.
-    package func run() async throws(StreamError) {
+    package func serveBurst() async throws -> StreamBurst {
         // Set with the first byte of a request, for the whole head: a byte now and then does not buy more time.
         var deadline = Deadline.never
         var answersInTurn = 0
+        var hasRead = false
+        let head = head ?? server.takeHead()
+        self.head = head
         while true {
             switch input.isEmpty ? .needMore : parser.advance(over: input.bytes, into: head) {
             case .head(let length):
                 input.consume(length)
                 parser.reset()
                 deadline = .never
-                let (goesOn, effort) = try await answer()
-                guard goesOn else { return }
+                let (goesOn, effort) = try await answer(head)
+                guard goesOn else { return .close }
                 answersInTurn += effort
                 if answersInTurn >= configuration.mostAnswersInTurn {
                     answersInTurn = 0
                     try await letOthersGoFirst()
                 }
             case .refuse(let refusal):
-                return try await refuse(refusal.status)
+                try await refuse(refusal.status)
+                return .close
+            case .needMore where input.isEmpty:
+                if !output.isEmpty { try await flush() }
+                // Nearly always everything was read at once. Only when it drains is what may have come since still answered.
+                if hasRead, !isDraining { return fallSilent() }
+                switch try input.receive(from: stream) {
+                case .bytes: hasRead = true
+                case .endOfStream: return .close
+                case .nothingYet: return isDraining ? .close : fallSilent()
+                }
+                answersInTurn = 0
             case .needMore:
                 if !output.isEmpty { try await flush() }
                 input.keep()
-                if deadline == .never, !input.isEmpty { deadline = .after(configuration.headerTimeout) }
-                guard try await receive(until: deadline) else { return }
+                if deadline == .never { deadline = .after(configuration.headerTimeout) }
+                guard try await receiveRest(until: deadline) else { return .close }
                 answersInTurn = 0
             }
         }
     }
 
-    /// Waits for more input.
+    // What only a request needs goes back.
+    private func fallSilent() -> StreamBurst {
+        if let head = head.take() { server.putBack(head) }
+        return .wait(until: .after(configuration.keepAliveTimeout))
+    }
+
+    /// Waits for more of a head that has begun.
     ///
     /// False when the connection is to be closed instead.
-    private func receive(until deadline: Deadline) async throws(StreamError) -> Bool {
+    @inline(never)
+    private func receiveRest(until deadline: Deadline) async throws(StreamError) -> Bool {
         while true {
-            if isDraining, input.isEmpty {
-                // Only what has arrived already is still answered.
-                return try input.receive(from: stream) == .bytes
-            }
-            let limit = input.isEmpty ? .after(configuration.keepAliveTimeout) : min(deadline, drainDeadline)
-            do { try await stream.waitUntilReadable(until: limit) } catch {
+            do { try await stream.waitUntilReadable(until: min(deadline, drainDeadline)) } catch {
                 guard error.reason == .timedOut else { throw error }
-                if !input.isEmpty { try await refuse(.requestTimeout) }
+                try await refuse(.requestTimeout)
                 return false
             }
             switch try input.receive(from: stream) {
@@ -103,11 +113,11 @@ package final class ServerConnection {
         await EventLoop.stepBack()
     }
 
-    /// Answers the request in `head`.
+    /// Answers a request.
     ///
     /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
-    private func answer() async throws(StreamError) -> (goesOn: Bool, effort: Int) {
-        let response = respond(head)
+    private func answer(_ head: RequestHead) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        let response = server.respond(head)
         // Nobody here reads content, so what follows it cannot be told from it.
         let hasContent = head.isChunked || (head.contentLength ?? 0) > 0
         let closes = !head.keepsAlive || hasContent || isDraining

@@ -8,6 +8,12 @@
 // Isolation: touched only on the loop's thread. It is not on the main actor because libev's callbacks are plain C.
 import CLibev
 
+/// Who is told when a descriptor can be read, where no coroutine waits for it.
+package protocol ReadinessObserver: AnyObject {
+    /// The descriptor can be read, its time has passed, or it is closed; called inside the loop's turn, once.
+    nonisolated func readinessEnded(_ outcome: Wait.Outcome)
+}
+
 /// Whether a descriptor can be read or written, as something to wait for.
 @usableFromInline package nonisolated final class Readiness {
     private struct Direction {
@@ -30,6 +36,7 @@ import CLibev
     private let storage: UnsafeMutablePointer<Storage>
     private var isClosed = false
     private var registration: ExclusiveRegistration?
+    private unowned(unsafe) var observer: (any ReadinessObserver)?
 
     /// Prepares waiting for `descriptor`, which stays the caller's to close.
     ///
@@ -97,7 +104,10 @@ import CLibev
     /// - Returns: where the wait is to be found.
     @usableFromInline func beginReading(until deadline: Deadline) -> UnsafeMutablePointer<Unmanaged<Wait>?>? {
         if isClosed { return nil }
-        precondition(storage.pointee.read.waiter == nil, "two coroutines wait to read from one descriptor")
+        precondition(
+            storage.pointee.read.waiter == nil && observer == nil,
+            "two coroutines wait to read from one descriptor"
+        )
         if !storage.pointee.read.isArmed {
             storage.pointee.read.isArmed = true
             if let registration { registration.join() } else { ev_io_start(loop, Self.readWatcher(storage)) }
@@ -105,6 +115,15 @@ import CLibev
         storage.pointee.read.deadline = deadline.seconds
         if deadline.seconds < storage.pointee.timerIsDueAt { startTimer(at: deadline.seconds) }
         return Self.field(storage, \.read.waiter)
+    }
+
+    /// Has `observer` told when the descriptor can be read, `deadline` passes or `close` is called: the same as `readable`, without a
+    /// coroutine that waits.
+    ///
+    /// The observer is not kept. While it is to be told, no coroutine may wait to read.
+    package func observeReading(until deadline: Deadline, _ observer: any ReadinessObserver) {
+        guard beginReading(until: deadline) != nil else { return observer.readinessEnded(.closed) }
+        self.observer = observer
     }
 
     @usableFromInline func endReading() { storage.pointee.read.deadline = .infinity }
@@ -182,7 +201,7 @@ import CLibev
     }
 
     private func becameReadable() {
-        if storage.pointee.read.waiter == nil { stopReading() } else { wakeReader(.woken) }
+        if storage.pointee.read.waiter == nil, observer == nil { stopReading() } else { wakeReader(.woken) }
     }
 
     private func becameWritable() {
@@ -193,6 +212,10 @@ import CLibev
 
     private func wakeReader(_ outcome: Wait.Outcome) {
         storage.pointee.read.waiter?.takeUnretainedValue().wake(outcome)
+        guard let observer else { return }
+        self.observer = nil
+        endReading()
+        observer.readinessEnded(outcome)
     }
 
     private func wakeWriter(_ outcome: Wait.Outcome) {

@@ -115,6 +115,15 @@ public final class SocketStream {
         await readiness.writable(until: deadline)
     }
 
+    /// Has `observer` told when there is something to read, without a coroutine that waits.
+    ///
+    /// False, and nobody is told, when there is something already that the socket does not know of.
+    func observeReading(until deadline: Deadline, _ observer: any ReadinessObserver) -> Bool {
+        guard rarities?.unread?.isEmpty ?? true else { return false }
+        readiness.observeReading(until: deadline, observer)
+        return true
+    }
+
     /// Wakes the coroutine that waits in `waitUntilReadable`, which finds nothing to read and looks why it was woken.
     package func interruptReader() { readiness.interruptReader() }
 

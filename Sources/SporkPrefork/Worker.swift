@@ -16,15 +16,12 @@ public final class Worker {
     public let draining = Event()
 
     /// Connections that are being served.
-    public private(set) var connections = 0
-    private let idle = Event()
-    private let room = Event()
-    private var mostConnections = Int.max
+    public var connections: Int { server?.connections ?? 0 }
+    private var server: StreamServer?
 
     init(slot: Int, listeners: [Listener]) {
         self.slot = slot
         self.listeners = listeners
-        idle.set()
     }
 
     /// Accepts connections and runs `handle` for each in a coroutine of its own, until the worker drains; then returns when
@@ -39,68 +36,29 @@ public final class Worker {
         atMost limit: Int? = nil,
         _ handle: @escaping @MainActor (SocketStream) async throws -> Void
     ) async throws {
-        mostConnections = limit ?? .max
-        for listener in listeners {
-            spawn("accept \(listener.address)") { await self.acceptConnections(from: listener, handle) }
-        }
-        try await draining.wait()
-        for listener in listeners {
-            while let stream = try? listener.tryAccept() { start(stream, handle) }
-            listener.close()
-        }
-        try await idle.wait()
+        try await run(StreamServer(listeners, limits: Self.limits(limit), handle: handle))
     }
 
-    // One connection a turn: siblings that were woken for the same burst get their share of it.
-    private func acceptConnections(
-        from listener: Listener,
-        _ handle: @escaping @MainActor (SocketStream) async throws -> Void
-    ) async {
-        var pause = AcceptPause()
-        while !draining.isSet {
-            do {
-                while connections >= mostConnections {
-                    // Paused, because a listener that is watched swallows wake-ups that are meant for a sibling.
-                    listener.pause()
-                    room.clear()
-                    try await room.wait()
-                }
-                guard let stream = try await listener.accept() else { return }
-                pause.reset()
-                start(stream, handle)
-            } catch is CancellationError {
-                return
-            } catch {
-                // Out of descriptors or memory. Trying again at once would only burn the processor; the kernel keeps
-                // the queue meanwhile.
-                listener.pause()
-                try? await sleep(for: pause.next())
-            }
+    /// The same for handlers that need no coroutine while their clients are silent.
+    package func serve(
+        atMost limit: Int? = nil,
+        handler: @escaping (SocketStream) -> any StreamHandler
+    ) async throws {
+        try await run(StreamServer(listeners, limits: Self.limits(limit), handler: handler))
+    }
+
+    private static func limits(_ connections: Int?) -> StreamServer.Limits {
+        var limits = StreamServer.Limits()
+        limits.connections = connections
+        return limits
+    }
+
+    private func run(_ server: StreamServer) async throws {
+        self.server = server
+        spawn("stop accepting") { [draining] in
+            try await draining.wait()
+            server.stop()
         }
+        try await server.run()
     }
-
-    private func start(_ stream: SocketStream, _ handle: @escaping @MainActor (SocketStream) async throws -> Void) {
-        connections += 1
-        idle.clear()
-        spawn("connection") { [self] in
-            // What a connection's end means is its handler's business; here it only has to be counted.
-            try? await handle(stream)
-            stream.close()
-            connections -= 1
-            room.set()
-            if connections == 0 { idle.set() }
-        }
-    }
-}
-
-/// How long to wait before accepting again after a failure: 10 ms, doubling to 1 s.
-struct AcceptPause {
-    private var milliseconds = 10
-
-    mutating func next() -> Duration {
-        defer { milliseconds = min(1000, milliseconds * 2) }
-        return .milliseconds(milliseconds)
-    }
-
-    mutating func reset() { milliseconds = 10 }
 }

@@ -240,7 +240,7 @@ def test_no_leaks(start, site: Path):
             assert server.exchange(request).startswith(b"HTTP/1.1 200")
 
     connections(500)
-    for _ in range(50):  # The large file stays open in both workers from here on.
+    for _ in range(50):  # The large file stays open in the worker that has sent it; an idle box gives all connections to one.
         assert server.exchange(request.replace(b"1k.bin", b"20m.bin")).startswith(b"HTTP/1.1 200")
     before, memory_before = wait_until(lambda: descriptors()), memory()
     threads = [threading.Thread(target=connections, args=(2500,)) for _ in range(4)]
@@ -252,7 +252,7 @@ def test_no_leaks(start, site: Path):
         with server.connect() as connection:
             connection.sendall(random.choice([b"GET", request * 5, b"GET /20m.bin HTTP/1.1\r\nHost: a\r\n\r\n"]))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    wait_until(lambda: sum(descriptors()) <= sum(before), 10, "the return of the descriptors")
+    wait_until(lambda: sum(descriptors()) <= sum(before) + 1, 10, "the return of the descriptors")
     assert memory() - memory_before < 4000
     server.stop()
 
