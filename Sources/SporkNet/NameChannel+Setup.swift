@@ -43,6 +43,7 @@ nonisolated extension NameChannel {
             }
         }
         guard status == ARES_SUCCESS, let handle else { return nil }
+        useOwnSockets(handle)
         guard let servers = configuration.servers else { return handle }
         let isTaken =
             !servers.isEmpty && servers.allSatisfy { $0.nameFamily != nil }

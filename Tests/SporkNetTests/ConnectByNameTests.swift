@@ -90,7 +90,7 @@ private let zone: [String: NameServer.Reply] = [
                 let server = try NameServer(zone)
                 let ports = try Ports(backlog: 0)
                 let fillers = try await ports.blackHole()
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 let time = try await NameTest.elapsed {
                     let stream = try await SocketStream.connect(
                         to: "both.test:\(ports.port)",
@@ -98,7 +98,7 @@ private let zone: [String: NameServer.Reply] = [
                         resolver: NameTest.resolver(server)
                     )
                     #expect(try ports.four?.tryAccept() != nil)
-                    NameTest.same(NameTest.descriptors(), before + 1)
+                    NameTest.same(NameTest.sockets(), before + 1)
                     stream.close()
                 }
                 NameTest.between(time, 249, 900)
@@ -116,7 +116,7 @@ private let zone: [String: NameServer.Reply] = [
                 let server = try NameServer(zone)
                 let resolver = NameTest.resolver(server)
                 let ports = try Ports()
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 let time = try await NameTest.elapsed {
                     let stream = try await SocketStream.connect(to: "slow.test", port: ports.port, resolver: resolver)
                     #expect(try ports.four?.tryAccept() != nil)
@@ -124,7 +124,7 @@ private let zone: [String: NameServer.Reply] = [
                 }
                 NameTest.between(time, 49, 390)
                 // The question that was still open went with the race.
-                NameTest.same(NameTest.descriptors(), before)
+                NameTest.same(NameTest.sockets(), before)
 
                 var delays = ConnectionRace.Delays()
                 delays.resolution = .seconds(30)
@@ -234,17 +234,17 @@ private let zone: [String: NameServer.Reply] = [
                 let resolver = NameTest.resolver(server)
                 let ports = try Ports(four: false, backlog: 0)
                 let fillers = try await ports.blackHole()
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 let port = ports.port
                 for name in ["never.test", "both.test"] {
                     let coroutine = spawn { try await SocketStream.connect(to: name, port: port, resolver: resolver) }
                     let asked = server.questions.count
                     while server.questions.count < asked + 2 { try await sleep(for: .milliseconds(1)) }
                     for _ in 0..<20 { try await sleep(for: .milliseconds(1)) }
-                    #expect(NameTest.descriptors() > before)
+                    #expect(NameTest.sockets() > before)
                     await coroutine.cancelAndWait()
                     NameTest.same("\(coroutine.state)", "cancelled")
-                    NameTest.same(NameTest.descriptors(), before)
+                    NameTest.same(NameTest.sockets(), before)
                 }
                 for filler in fillers { filler.close() }
                 ports.close()
@@ -260,7 +260,7 @@ private let zone: [String: NameServer.Reply] = [
                 let server = try NameServer(zone)
                 let resolver = NameTest.resolver(server)
                 let ports = try Ports(backlog: 400)
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 let connections = (0..<200).map { number in
                     spawn {
                         let name = number % 2 == 0 ? "both.test" : "localhost"
@@ -274,7 +274,7 @@ private let zone: [String: NameServer.Reply] = [
                 var accepted = 0
                 while try ports.six?.tryAccept() != nil { accepted += 1 }
                 NameTest.same(accepted, 200)
-                NameTest.same(NameTest.descriptors(), before)
+                NameTest.same(NameTest.sockets(), before)
                 ports.close()
                 await server.close()
             }

@@ -108,7 +108,7 @@ import Testing
                 configuration.timeoutPerTry = .milliseconds(20)
                 configuration.tries = 1
                 let resolver = NameResolver(configuration)
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 let first = await NameTest.failure { try await resolver.addresses(of: "a.test", port: 1) }
                 #expect(first.hasPrefix("resolve a.test: "))
                 unlink(path)
@@ -116,7 +116,7 @@ import Testing
                 try await sleep(for: .milliseconds(1010))
                 let second = await NameTest.failure { try await resolver.addresses(of: "a.test", port: 1) }
                 #expect(second.hasPrefix("resolve a.test: "))
-                NameTest.same(NameTest.descriptors(), before)
+                NameTest.same(NameTest.sockets(), before)
             }
         }
     }
@@ -125,10 +125,10 @@ import Testing
     func lazy() async {
         await #expect(processExitsWith: .success) {
             await MainActor.run {
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 _ = NameResolver.shared
                 NameTest.same(try? NameResolver.shared.tryAddresses(of: "127.0.0.1", port: 1)?.count, 1)
-                NameTest.same(NameTest.descriptors(), before)
+                NameTest.same(NameTest.sockets(), before)
             }
             exit(0)
         }

@@ -144,6 +144,21 @@ import Testing
         }
     }
 
+    @Test("a server that hangs up instead of taking a question over TCP is an error and no signal")
+    func hangUp() async {
+        await #expect(processExitsWith: .success) {
+            try NameTest.run {
+                let zone: [String: NameServer.Reply] = ["long.test A": .truncated([]), "long.test AAAA": .truncated([])]
+                let server = try NameServer(zone, hangsUp: true)
+                NameTest.same(
+                    await NameTest.failure { try await NameTest.resolver(server).addresses(of: "long.test", port: 1) },
+                    "resolve long.test: no name server could be reached"
+                )
+                await server.close()
+            }
+        }
+    }
+
     @Test(
         "servers that fail or say nothing are followed by the next; the tries take the time that is set, and others run"
     )
@@ -210,13 +225,13 @@ import Testing
                     "late.test AAAA": .late(.milliseconds(60), .code(0)),
                     "later.test A": .late(.milliseconds(120), .addresses(["192.0.2.2"])),
                 ])
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 let resolver = NameTest.resolver(server)
                 let first = spawn { try await resolver.addresses(of: "late.test", port: 1) }
                 let second = spawn { try await resolver.addresses(of: "late.test", port: 2) }
                 let other = spawn { try await resolver.addresses(of: "later.test", port: 3) }
                 for _ in 0..<3 { try await checkpoint() }
-                #expect(NameTest.descriptors() > before)
+                #expect(NameTest.sockets() > before)
                 await first.cancelAndWait()
                 NameTest.same(await NameTest.failure { try await first.value }, "resolve late.test: cancelled")
                 NameTest.same(try await second.value.map(\.description), ["192.0.2.1:1".dropLast() + "2"])
@@ -232,9 +247,9 @@ import Testing
                 // The last one: the sockets go at once.
                 let last = spawn { try await resolver.addresses(of: "late.test", port: 5) }
                 for _ in 0..<3 { try await checkpoint() }
-                #expect(NameTest.descriptors() > before)
+                #expect(NameTest.sockets() > before)
                 await last.cancelAndWait()
-                NameTest.same(NameTest.descriptors(), before)
+                NameTest.same(NameTest.sockets(), before)
                 let task = spawn {
                     try await withTimeout(.milliseconds(10)) { try await resolver.addresses(of: "late.test", port: 6) }
                 }
@@ -256,7 +271,7 @@ import Testing
         await #expect(processExitsWith: .success) {
             try NameTest.run {
                 let server = try NameServer(["a.test A": .silence, "a.test AAAA": .silence])
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 weak var gone: NameResolver?
                 do {
                     let resolver = NameTest.resolver(server)
@@ -267,7 +282,7 @@ import Testing
                 }
                 for _ in 0..<3 { try await checkpoint() }
                 #expect(gone == nil)
-                NameTest.same(NameTest.descriptors(), before)
+                NameTest.same(NameTest.sockets(), before)
                 await server.close()
             }
         }
@@ -284,12 +299,12 @@ import Testing
                 }
                 let server = try NameServer(zone)
                 let resolver = NameTest.resolver(server)
-                let before = NameTest.descriptors()
+                let before = NameTest.sockets()
                 let lookups = (0..<100).map { number in
                     spawn { try await resolver.addresses(of: "n\(number).test", port: 1).map(\.host) }
                 }
                 for _ in 0..<3 { try await checkpoint() }
-                NameTest.same(NameTest.descriptors(), before + 1)
+                NameTest.same(NameTest.sockets(), before + 1)
                 for (number, lookup) in lookups.enumerated() {
                     NameTest.same(try await lookup.value, ["192.0.2.\(number)"])
                 }
@@ -299,7 +314,7 @@ import Testing
                         "resolve none\(number).test: no such name"
                     )
                 }
-                NameTest.same(NameTest.descriptors(), before)
+                NameTest.same(NameTest.sockets(), before)
                 await server.close()
             }
         }

@@ -39,18 +39,23 @@ final class NameServer {
     private(set) var questions: [String] = []
     private(set) var questionsOverTCP = 0
 
+    private let hangsUp: Bool
     private let zone: [String: Reply]
     private let descriptor: Int32
     private let readiness: Readiness
-    private let listener: Listener
+    private let listener: Int32
+    private let arrival: Readiness
     private var serving: [Coroutine<Void>] = []
 
     /// Starts a server; names and types that are not in `zone` do not exist.
-    init(_ zone: [String: Reply]) throws {
+    ///
+    /// - Parameter hangsUp: ends and resets connections before anything can be written to them.
+    init(_ zone: [String: Reply], hangsUp: Bool = false) throws {
         self.zone = zone
-        (descriptor, listener) = try Self.open()
-        address = listener.address
+        self.hangsUp = hangsUp
+        (descriptor, listener, address) = try Self.open()
         readiness = Readiness(descriptor: descriptor)
+        arrival = Readiness(descriptor: listener)
         serving.append(spawn("name server, UDP") { [unowned self] in try await serveDatagrams() })
         serving.append(spawn("name server, TCP") { [unowned self] in try await serveStreams() })
     }
@@ -59,18 +64,34 @@ final class NameServer {
     func close() async {
         for coroutine in serving { await coroutine.cancelAndWait() }
         readiness.close()
+        arrival.close()
         Glibc.close(descriptor)
-        listener.close()
+        Glibc.close(listener)
     }
 
     // The kernel chooses the port of one, which may be in use for the other.
-    private static func open() throws -> (Int32, Listener) {
+    private static func open() throws -> (Int32, Int32, SocketAddress) {
         while true {
-            let listener = try Listener(.loopback(port: 0))
-            let kind = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-            let descriptor = socket(AF_INET, kind, 0)
-            if listener.address.withSystemAddress({ bind(descriptor, $0, $1) }) == 0 { return (descriptor, listener) }
-            Glibc.close(descriptor)
+            let listener = socket(
+                AF_INET,
+                Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue),
+                0
+            )
+            let datagrams = socket(
+                AF_INET,
+                Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue),
+                0
+            )
+            let isBound = SocketAddress.loopback(port: 0).withSystemAddress { bind(listener, $0, $1) } == 0
+            if isBound, listen(listener, 100) == 0, let address = SocketAddress.local(of: listener),
+                address.withSystemAddress({ bind(datagrams, $0, $1) }) == 0
+            {
+                return (datagrams, listener, address)
+            }
+            let number = errno
+            Glibc.close(listener)
+            Glibc.close(datagrams)
+            guard number == EADDRINUSE else { throw SystemError("bind", "a name server", number: number) }
         }
     }
 
@@ -118,7 +139,25 @@ final class NameServer {
     }
 
     private func serveStreams() async throws {
-        while let stream = try await listener.accept() {
+        while true {
+            let connection = spork_accept(listener)
+            if connection < 0, hangsUp {
+                // In each turn, so that it is faster than the peer, who waits for the loop.
+                try await checkpoint()
+                continue
+            }
+            if connection < 0 {
+                if await arrival.readable() == .cancelled { throw CancellationError() }
+                continue
+            }
+            if hangsUp {
+                shutdown(connection, Int32(SHUT_WR))
+                var atOnce = linger(l_onoff: 1, l_linger: 0)
+                setsockopt(connection, SOL_SOCKET, SO_LINGER, &atOnce, socklen_t(MemoryLayout<linger>.size))
+                Glibc.close(connection)
+                continue
+            }
+            let stream = SocketStream(descriptor: connection)
             let head = try await stream.read(atMost: 2)
             let query = try await stream.read(atMost: Int(head[0]) << 8 | Int(head[1]))
             questionsOverTCP += 1
