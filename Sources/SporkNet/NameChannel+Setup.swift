@@ -7,14 +7,17 @@ nonisolated extension NameChannel {
     private static let mostTries = 10
     private static let mostMillisecondsPerTry = 60_000
 
-    /// A handle of c-ares; nil when it does not take the settings.
-    static func open(_ configuration: NameResolver.Configuration, for channel: NameChannel) -> ares_channel? {
+    /// A handle of c-ares, and whether it has one server only; nil when it does not take the settings.
+    static func open(
+        _ configuration: NameResolver.Configuration,
+        for channel: NameChannel
+    ) -> (handle: ares_channel, hasOneServer: Bool)? {
         guard let handle = initialize(configuration, for: channel, passingFailures: false) else { return nil }
         // With several servers a failure of one is a reason to ask the next, which c-ares does. With one it is the answer,
         // which c-ares would replace by "could not contact".
-        guard serverCount(of: handle) == 1 else { return handle }
+        guard serverCount(of: handle) == 1 else { return (handle, false) }
         ares_destroy(handle)
-        return initialize(configuration, for: channel, passingFailures: true)
+        return initialize(configuration, for: channel, passingFailures: true).map { ($0, true) }
     }
 
     private static func initialize(

@@ -21,6 +21,7 @@ nonisolated final class NameChannel {
     private(set) var dots = 1
 
     private var handle: ares_channel?
+    private var hasOneServer = false
     private var watchers: [Int32: DescriptorWatcher] = [:]
     private lazy var timer = LoopTimer { [unowned self] in timerFired() }
     private var timerIsDueAt = Double.infinity
@@ -50,8 +51,8 @@ nonisolated final class NameChannel {
         mostAddresses = max(1, configuration.mostAddresses)
         ares_library_init(ARES_LIB_INIT_NONE)
         guard let opened = Self.open(configuration, for: self) else { return nil }
-        handle = opened
-        (searchDomains, dots) = Self.search(of: opened)
+        (handle, hasOneServer) = opened
+        (searchDomains, dots) = Self.search(of: opened.handle)
         if let domains = configuration.searchDomains { searchDomains = domains }
         if let dots = configuration.dotsOfWholeNames { self.dots = dots }
     }
@@ -97,7 +98,11 @@ nonisolated final class NameChannel {
 
     private func answered(_ question: Question, _ status: Int32, _ bytes: UnsafeBufferPointer<UInt8>) {
         questions -= 1
-        if let reason = Status(status).reason { return question.then(.failed(reason)) }
+        if let reason = Status(status).reason {
+            // Of several servers c-ares says this, too, when one of them has answered that it failed.
+            let isVague = reason == .serverUnreachable && !hasOneServer
+            return question.then(.failed(isVague ? .serverFailure : reason))
+        }
         question.then(Self.parse(bytes, question.family, mostAddresses))
     }
 

@@ -11,7 +11,7 @@ public nonisolated struct NameError: Error, Equatable, CustomStringConvertible {
         case noAddress
         /// The name servers answered that they cannot or will not (SERVFAIL, REFUSED, NOTIMP, FORMERR).
         ///
-        /// With several servers it may also mean that the last of them could not be reached: c-ares does not tell.
+        /// With several servers it may also mean that none of them could be reached: c-ares does not tell.
         case serverFailure
         /// No name server could be reached.
         case serverUnreachable

@@ -158,7 +158,6 @@ private final class Racers {
             if case .failed(let error) = attempt.state { return ConnectError.Attempt(attempt.address, error) }
             return ConnectError.Attempt(attempt.address, nil)
         }
-        let target = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        return ConnectError(target, attempts: attempts, timedOut: race.hasExpired)
+        return ConnectError("\(host):\(port)", attempts: attempts, timedOut: race.hasExpired)
     }
 }

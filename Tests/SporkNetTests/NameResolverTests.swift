@@ -100,6 +100,11 @@ import Testing
                     await NameTest.failure { try await resolver.addresses(of: "a.test", port: 1) },
                     "resolve a.test: no name server could be reached"
                 )
+                let several = NameTest.resolver(server) { $0.servers = [server.address, .loopback(port: 1)] }
+                NameTest.same(
+                    await NameTest.failure { try await several.addresses(of: "a.test", port: 1) },
+                    "resolve a.test: the name server failed"
+                )
                 for servers in [[], [SocketAddress.unix("/tmp/no")]] {
                     let unusable = NameTest.resolver(server) { $0.servers = servers }
                     NameTest.same(
@@ -148,7 +153,9 @@ import Testing
     func hangUp() async {
         await #expect(processExitsWith: .success) {
             try NameTest.run {
-                let zone: [String: NameServer.Reply] = ["long.test A": .truncated([]), "long.test AAAA": .truncated([])]
+                let zone: [String: NameServer.Reply] = [
+                    "long.test A": .truncated([]), "long.test AAAA": .truncated([]),
+                ]
                 let server = try NameServer(zone, hangsUp: true)
                 NameTest.same(
                     await NameTest.failure { try await NameTest.resolver(server).addresses(of: "long.test", port: 1) },
