@@ -32,7 +32,9 @@ public nonisolated struct ConnectError: Error, Equatable, CustomStringConvertibl
 
     /// For example "connect example.org:80: no address answered ([::1]:80: connection refused; 127.0.0.1:80: connection refused)".
     public var description: String {
-        let tried = attempts.map { "\($0.address): \($0.failure?.reason ?? "no answer yet")" }.joined(separator: "; ")
+        let tried = attempts.map { attempt in
+            "\(attempt.address): \(attempt.failure.map { SystemError.reason($0.number) } ?? "no answer yet")"
+        }.joined(separator: "; ")
         return "connect \(target): \(timedOut ? "timed out" : "no address answered") (\(tried))"
     }
 }
