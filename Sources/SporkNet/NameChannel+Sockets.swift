@@ -1,5 +1,6 @@
-// The system calls of c-ares' sockets, made here instead of by c-ares: it writes to TCP without MSG_NOSIGNAL, so a name server
-// that hangs up could end the process by SIGPIPE.
+// The system calls of c-ares' sockets, made here instead of by c-ares, because of two of its habits. It writes to TCP without
+// MSG_NOSIGNAL, so a name server that hangs up could end the process by SIGPIPE. And its questions share a socket: that nobody listens there,
+// which the first question has brought to light, is told to the second one that is sent, and the first waits for its time-out.
 import CCares
 import Glibc
 
@@ -21,13 +22,19 @@ nonisolated extension NameChannel {
                     recvfrom(descriptor, bytes, count, flags, address, length)
                 },
                 asendv: { descriptor, parts, count, _ in
-                    var message = msghdr()
-                    message.msg_iov = UnsafeMutablePointer(mutating: parts)
-                    message.msg_iovlen = Int(count)
-                    return sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+                    let sent = send(descriptor, parts, count)
+                    // The error of an earlier datagram: once more, and it is there to be read, which c-ares takes to be about all.
+                    return sent < 0 && errno == ECONNREFUSED ? send(descriptor, parts, count) : sent
                 }
             )
         )
         return UnsafePointer(functions)
     }()
+
+    private static func send(_ descriptor: Int32, _ parts: UnsafePointer<iovec>?, _ count: Int32) -> Int {
+        var message = msghdr()
+        message.msg_iov = UnsafeMutablePointer(mutating: parts)
+        message.msg_iovlen = Int(count)
+        return sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+    }
 }
