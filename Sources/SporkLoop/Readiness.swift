@@ -1,5 +1,5 @@
-// Waiting until a descriptor can be read or written. SporkNet's streams and listeners own one each; nothing else touches
-// libev's I/O watchers.
+// Waiting until a descriptor can be read or written. SporkNet's streams and listeners own one each; nothing but this and
+// DescriptorWatcher touches libev's I/O watchers.
 //
 // Invariants: at most one coroutine waits in each direction; the descriptor outlives this object or `close` is called
 // first. A watcher stays armed after it has woken its coroutine, because the coroutine nearly always waits again: a
