@@ -1,6 +1,6 @@
 // The system calls of c-ares' sockets, made here instead of by c-ares, because of two of its habits. It writes to TCP without
-// MSG_NOSIGNAL, so a name server that hangs up could end the process by SIGPIPE. And its questions share a socket: that nobody listens there,
-// which the first question has brought to light, is told to the second one that is sent, and the first waits for its time-out.
+// MSG_NOSIGNAL, so a name server that hangs up could end the process by SIGPIPE. And its questions share a socket: where nobody
+// listens, the error that the first question has caused is told to the second one, and the first waits for its time-out.
 import CCares
 import Glibc
 
