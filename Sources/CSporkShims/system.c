@@ -102,12 +102,16 @@ ssize_t spork_send(int descriptor, const void *bytes, size_t count, bool more) {
 }
 
 ssize_t spork_send_two(int descriptor, const void *first, size_t first_count, const void *second, size_t second_count) {
-    struct iovec parts[2] = {{(void *)first, first_count}, {(void *)second, second_count}};
-    return spork_send_vector(descriptor, parts, 2);
+    SporkPiece pieces[2] = {{first, first_count}, {second, second_count}};
+    return spork_send_vector(descriptor, pieces, 2);
 }
 
-ssize_t spork_send_vector(int descriptor, const struct iovec *parts, size_t count) {
-    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+_Static_assert(
+    sizeof(SporkPiece) == sizeof(struct iovec) && offsetof(SporkPiece, count) == offsetof(struct iovec, iov_len),
+    "a piece is an iovec");
+
+ssize_t spork_send_vector(int descriptor, const SporkPiece *pieces, size_t count) {
+    struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
     ssize_t sent;
     do {
         sent = sendmsg(descriptor, &message, MSG_NOSIGNAL);

@@ -97,10 +97,10 @@ extension SocketStream {
     private func tryWrite(_ pieces: ArraySlice<[UInt8]>, from offset: Int) throws(StreamError) -> Int? {
         guard descriptor >= 0 else { throw failure(.closed, "write to") }
         let pieces = pieces.prefix(Self.mostPieces)
-        let result = withUnsafeTemporaryAllocation(of: iovec.self, capacity: pieces.count) { vector in
+        let result = withUnsafeTemporaryAllocation(of: SporkPiece.self, capacity: pieces.count) { vector in
             Self.fill(vector, with: pieces) {
-                vector[0].iov_base += offset
-                vector[0].iov_len -= offset
+                vector[0].start = vector[0].start.map { $0 + offset }
+                vector[0].count -= offset
                 return spork_send_vector(descriptor, vector.baseAddress.unsafelyUnwrapped, vector.count)
             }
         }
@@ -109,15 +109,13 @@ extension SocketStream {
 
     // The arrays' memory is only promised as long as their closures run, so those are nested.
     private static func fill(
-        _ vector: UnsafeMutableBufferPointer<iovec>,
+        _ vector: UnsafeMutableBufferPointer<SporkPiece>,
         with pieces: ArraySlice<[UInt8]>,
         _ body: () -> Int
     ) -> Int {
         guard let piece = pieces.first else { return body() }
         return piece.withUnsafeBytes { bytes in
-            let base =
-                UnsafeMutableRawPointer(mutating: bytes.baseAddress) ?? UnsafeMutableRawPointer(vector.baseAddress)
-            vector[vector.count - pieces.count] = iovec(iov_base: base, iov_len: bytes.count)
+            vector[vector.count - pieces.count] = SporkPiece(start: bytes.baseAddress, count: bytes.count)
             return fill(vector, with: pieces.dropFirst(), body)
         }
     }

@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 // MARK: executor.c
 
@@ -172,8 +171,14 @@ ssize_t spork_send(int descriptor, const void *_Nonnull bytes, size_t count, boo
 ssize_t spork_send_two(
     int descriptor, const void *_Nonnull first, size_t first_count, const void *_Nonnull second, size_t second_count);
 
-/// Several parts in one system call, without SIGPIPE. Negated errno on failure.
-ssize_t spork_send_vector(int descriptor, const struct iovec *_Nonnull parts, size_t count);
+/// A piece of memory; the same as the system's iovec, which belongs to no module of Swift's.
+typedef struct {
+    const void *_Nullable start;
+    size_t count;
+} SporkPiece;
+
+/// Several pieces in one system call, without SIGPIPE. Negated errno on failure.
+ssize_t spork_send_vector(int descriptor, const SporkPiece *_Nonnull pieces, size_t count);
 
 /// sendfile from `offset`. Negated errno on failure, 0 when the file ends before.
 ssize_t spork_send_file(int descriptor, int file, int64_t offset, size_t count);
