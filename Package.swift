@@ -113,6 +113,16 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+// What only a process without a test runner shows; Tests/BlackBox/test_loop.py runs it.
+package.targets.append(
+    .executableTarget(
+        name: "loop-probe",
+        dependencies: ["SporkTasks", "SporkLoop", "CSporkShims"],
+        path: "Tests/LoopProbe",
+        swiftSettings: house
+    )
+)
+
 // What benchmarks/coroutines compares with its peers; see there.
 package.targets.append(
     .executableTarget(

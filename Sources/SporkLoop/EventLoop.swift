@@ -18,7 +18,6 @@ public enum EventLoop {
 
     @exclusivity(unchecked) nonisolated(unsafe) private static var handle: OpaquePointer?
     @exclusivity(unchecked) nonisolated(unsafe) private static var isStopped = false
-    @exclusivity(unchecked) nonisolated(unsafe) static var jobsRun: UInt64 = 0
 
     /// libev's loop.
     package nonisolated static var libev: OpaquePointer {
@@ -57,7 +56,7 @@ public enum EventLoop {
             root.finish()
             isStopped = true
         }
-        root.bind(to: nil, task: unsafeBitCast(task, to: UnsafeMutableRawPointer.self))
+        root.bind(to: unsafeBitCast(task, to: UnsafeMutableRawPointer.self))
         while !isStopped { try turn() }
         guard let outcome else { preconditionFailure("the loop was stopped before its body ended") }
         return try outcome.get()
@@ -79,17 +78,30 @@ public enum EventLoop {
         turns &+= 1
         readClock()
         let ran = runJobs()
-        jobsRun &+= ran
         if ran == 0, !hasWatchers, !spork_executor_has_jobs(), !isStopped { try waitForOtherThreads() }
     }
 
-    // Nothing here can wake anybody any more. Another thread may: then only it can be waited for. Without one it is a deadlock.
+    // Nothing here can wake anybody any more. A thread that is not ours may: then only it can be waited for, and looked after now and
+    // then, because it may end without a word. Without one it is a deadlock.
     private nonisolated static func waitForOtherThreads() throws {
-        guard spork_thread_count() != 1 else { throw DeadlockError(coroutines: dumpTasks()) }
-        ev_ref(libev)
+        guard spork_thread_count() - idleThreads() != 1 else {
+            // One that has ended may have left a job behind.
+            if spork_executor_has_jobs() { return }
+            throw DeadlockError(coroutines: dumpTasks())
+        }
+        let interval = LoopTimer {}
+        interval.start(after: .seconds(1))
         ev_run(libev, Int32(EVRUN_ONCE))
-        ev_unref(libev)
     }
+
+    /// How many threads there are beside the loop's that wait for work which only coroutines can give them.
+    nonisolated(unsafe) package static var idleThreads: () -> Int32 = { 0 }
+
+    /// Keeps the loop waiting for something that is not its own, until `endExternalWait`: a call on another thread, a signal.
+    package nonisolated static func beginExternalWait() { ev_ref(libev) }
+
+    /// Ends what `beginExternalWait` began.
+    package nonisolated static func endExternalWait() { ev_unref(libev) }
 
     /// Seconds of the same clock, no older than a millisecond however long the present turn has taken already.
     package nonisolated static var recently: Double {
@@ -113,18 +125,20 @@ public enum EventLoop {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
-    @exclusivity(unchecked) nonisolated(unsafe) private static var libevTime = (turn: UInt64.max, seconds: 0.0)
+    @exclusivity(unchecked) nonisolated(unsafe) private static var libevTime = (wall: 0.0, seconds: 0.0)
     @exclusivity(unchecked) nonisolated(unsafe) private static var probe = ev_timer()
 
     /// What to give to a timer of libev's that shall be due at `deadline`.
     ///
-    /// libev counts from the time at which it looked last, which it does not tell; it is read from a timer, once a turn.
+    /// libev counts from the time at which it looked last, on a clock that it does not tell; that is read from a timer, once for each time
+    /// that it has looked.
     nonisolated static func untilDue(_ deadline: Deadline) -> Double {
-        if libevTime.turn != turns {
+        let wall = ev_now(libev)
+        if libevTime.wall != wall {
             let distance = 1e6
             spork_timer_init(&probe, { _, _, _ in }, distance)
             ev_timer_start(libev, &probe)
-            libevTime = (turns, probe.at - distance)
+            libevTime = (wall, probe.at - distance)
             ev_timer_stop(libev, &probe)
         }
         return max(0, deadline.seconds - libevTime.seconds)

@@ -63,11 +63,20 @@ bool spork_executor_is_current(void);
 /// Jobs queued since the start, for tests and statistics.
 uint64_t spork_executor_enqueued(void);
 
+/// Jobs begun since the start: the number of the one that runs.
+uint64_t spork_executor_ran(void);
+
 /// The task that the calling thread runs, or null outside of one.
 void *_Nullable spork_current_task(void);
 
+/// The running task if it may park: not inside an actor of its own, nor on another thread. Else null.
+void *_Nullable spork_task_to_park(void);
+
 /// Whether a task was cancelled.
 bool spork_task_is_cancelled(void *_Nonnull task);
+
+/// Cancels a task that has not ended.
+void spork_cancel_task(void *_Nonnull task);
 
 // spork_park and spork_step_back are async functions, which a C header cannot declare: EventLoop+Executors.swift does.
 
