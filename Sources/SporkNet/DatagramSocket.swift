@@ -29,9 +29,10 @@ public class DatagramSocket {
     private(set) final var descriptor: Int32
     final let isLocal: Bool
     final let limiter: BroadcastLimiter?
-    // Unsafe only in that `deinit` uses them, which belongs to no actor; the object goes on the loop's thread like all others.
+    // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
     nonisolated(unsafe) private final var readiness: Readiness?
-    nonisolated(unsafe) private final var room: Readiness?
+    // Of the receiver that a Unix socket waits for.
+    private final var room: Readiness?
     private final var readLimit = Double.infinity
     private final var writeLimit = Double.infinity
 
@@ -132,22 +133,22 @@ public class DatagramSocket {
         guard writeLimit > 0 else { throw sendFailure(.wouldBlock, address) }
         let deadline = Self.deadline(writeLimit)
         var passes = false
-        let outcome: Wait.Outcome
+        var outcome: Wait.Outcome
         if let limiter, limiter.applies(to: address ?? peerAddress), limiter.available(hasPassed: hasPassed) == 0 {
             outcome = await limiter.pass(until: deadline)
             passes = true
-        } else if isLocal, let address {
-            outcome = await waitForRoom(at: address, until: deadline)
         } else {
             outcome = await prepared().writable(until: deadline)
+            if outcome == .woken, isLocal, let address { outcome = await waitForRoom(at: address, until: deadline) }
         }
         if let reason = Self.reason(outcome) { throw sendFailure(reason, address) }
         return passes
     }
 
-    // A Unix socket that is not connected counts as writable while its receiver's queue is full, and waiting for it would be no wait at
-    // all. A second one that is connected there knows better (unix_dgram_poll in the kernel).
+    // A Unix socket that is not connected counts as writable while its receiver's queue is full, because it knows of its own memory only, and
+    // waiting for that would be no wait at all. A second one that is connected there knows of the queue (unix_dgram_poll in the kernel).
     private final func waitForRoom(at address: SocketAddress, until deadline: Deadline) async -> Wait.Outcome {
+        guard descriptor >= 0 else { return .closed }
         precondition(room == nil, "two coroutines wait to send through one socket")
         guard let helper = try? Self.makeDescriptor(AF_UNIX, for: "room") else {
             return await Wait.park(until: min(deadline, .after(.milliseconds(10))), for: Wait.Reason("wait for room"))

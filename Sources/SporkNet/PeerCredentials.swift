@@ -2,7 +2,9 @@
 
 /// A process as the kernel knew it when the connection was made: what the other end says of itself does not count.
 public nonisolated struct PeerCredentials: Equatable, Sendable {
-    /// The process's number; it may have ended, and another have its number. 0 where it is in a process namespace that cannot be seen.
+    /// The process's number.
+    ///
+    /// It may have ended, and another have its number. 0 where it is in a process namespace that cannot be seen from here.
     public var process: Int32
     /// The number of its effective user.
     public var user: UInt32

@@ -95,7 +95,12 @@ public final class UDPSocket: DatagramSocket {
         }
     }
 
-    func set<Value: BitwiseCopyable>(_ level: Int32, _ option: Int32, _ value: Value, _ operation: String) throws(SystemError) {
+    func set<Value: BitwiseCopyable>(
+        _ level: Int32,
+        _ option: Int32,
+        _ value: Value,
+        _ operation: String
+    ) throws(SystemError) {
         var value = value
         guard setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size)) == 0 else {
             throw SystemError(operation, label, number: errno)

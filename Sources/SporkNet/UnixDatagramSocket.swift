@@ -3,7 +3,7 @@ import Glibc
 
 /// A Unix datagram socket: bound to a path or an abstract name, or unnamed.
 public final class UnixDatagramSocket: DatagramSocket {
-    // Only changed before the object is shared; `deinit` belongs to no actor.
+    // Unsafe only in that `deinit` uses it, which belongs to no actor.
     nonisolated(unsafe) private var file: UnixSocketFile?
 
     /// A socket that is bound to a path or an abstract name.

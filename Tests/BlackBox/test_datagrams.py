@@ -157,7 +157,7 @@ def sender_port(sender: socket.socket) -> int:
     return sender.getsockname()[1]
 
 
-def test_udp_over_ipv6_with_python(begin, call):
+def test_udp_over_ipv6_with_python(begin):
     receiver = begin("example-broadcast-receive", "[::1]:0", 1)
     port = receiver.port()
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
@@ -183,7 +183,7 @@ def test_two_receivers_on_loopback_both_get_every_broadcast(begin, call):
         assert receiver.end() == (0, "")
 
 
-def test_python_and_socat_hear_a_broadcast(call, tmp_path):
+def test_python_hears_a_broadcast(call):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("", 0))
         receiver.settimeout(10)
@@ -268,9 +268,6 @@ def test_a_broadcast_reaches_receivers_in_other_network_namespaces(network, begi
     assert all(heard)
     for receiver in receivers:
         assert re.fullmatch(r"10\.83\.7\.1:\d+ says: probe", receiver.line())
-    for receiver in receivers:
-        if receiver.process.poll() is None and b"probe" not in receiver.buffer:
-            break
     call("example-broadcast-send", "10.83.7.255:9999", "to all of you", 2, before=inside(network[0]))
     for receiver in receivers:
         # The second is another probe where one receiver was slower than the other to come up.
@@ -299,7 +296,8 @@ def test_the_unix_pair(begin, call, tmp_path):
         client.connect(str(tmp_path / "notes.sock"))
         client.sendall(b"from Python\n")
     me = os.getpid()
-    assert receiver.end() == (0, f"process {me} of user {os.getuid()} has connected\nprocess {me} says: from Python\nprocess {me} has gone\n")
+    rest = [f"of user {os.getuid()} has connected", "says: from Python", "has gone"]
+    assert receiver.end() == (0, "".join(f"process {me} {line}\n" for line in rest))
     assert not list(tmp_path.iterdir())
 
 
@@ -321,7 +319,7 @@ def test_unix_streams_with_socat_and_netcat(begin, call, tmp_path):
         path.unlink(missing_ok=True)
 
 
-def test_abstract_names_need_no_file(begin, call, tmp_path):
+def test_abstract_names_need_no_file(begin, call):
     name = f"unix:@spork-test-{os.getpid()}"
     receiver = begin("example-unix-receive", name, 1)
     assert receiver.line() == f"waiting at {name}"

@@ -111,6 +111,19 @@ private nonisolated func bindTogether(_ path: String, _ isStream: Bool, start: I
                     #expect(String(decoding: heard, as: UTF8.self) == "\(number)")
                 }
                 try await rest.value
+                // Large ones fill the sender's own memory before the receiver's queue.
+                let long = [UInt8](repeating: 7, count: 80_000)
+                var large = 0
+                while try sender.trySend(long, to: there) != nil { large += 1 }
+                let start = EventLoop.turns
+                let more = spawn { for _ in 0..<20 { try await sender.send(long, to: there) } }
+                for _ in 0..<(large + 20) {
+                    try await sleep(for: .milliseconds(1))
+                    let (heard, _) = try await receiver.receive()
+                    #expect(heard.count == 80_000)
+                }
+                try await more.value
+                #expect(large < fits && EventLoop.turns - start < 500)
                 while try sender.trySend("x", to: there) != nil {}
                 let waiting = spawn { try await sender.send("y", to: there) }
                 for _ in 0..<3 { try await checkpoint() }
