@@ -24,7 +24,7 @@ public nonisolated final class DatagramBatch: RandomAccessCollection {
     let messages: UnsafeMutablePointer<SporkMessage>
     private(set) var first = 0
     private var end = 0
-    private let parts: UnsafeMutablePointer<iovec>
+    private let parts: UnsafeMutablePointer<SporkPiece>
     private let addresses: UnsafeMutablePointer<sockaddr_storage>
     private let memory: UnsafeMutableRawPointer
 
@@ -45,7 +45,7 @@ public nonisolated final class DatagramBatch: RandomAccessCollection {
         addresses.initialize(repeating: sockaddr_storage(), count: capacity)
         messages.initialize(repeating: SporkMessage(), count: capacity)
         for index in 0..<capacity {
-            (parts + index).initialize(to: iovec(iov_base: memory + index * mostBytes, iov_len: 0))
+            (parts + index).initialize(to: SporkPiece(start: memory + index * mostBytes, count: 0))
             messages[index].header.parts = parts + index
             messages[index].header.part_count = 1
         }
@@ -77,7 +77,7 @@ public nonisolated final class DatagramBatch: RandomAccessCollection {
         let message = messages[first + index]
         let part = parts[first + index]
         return Element(
-            bytes: UnsafeRawBufferPointer(start: part.iov_base, count: part.iov_len),
+            bytes: UnsafeRawBufferPointer(start: part.start, count: part.count),
             length: Int(message.length),
             address: address(first + index)
         )
@@ -109,7 +109,7 @@ public nonisolated final class DatagramBatch: RandomAccessCollection {
         let index = end
         let count = fill(UnsafeMutableRawBufferPointer(start: memory + index * mostBytes, count: mostBytes))
         precondition((0...mostBytes).contains(count), "a datagram has at most mostBytes bytes")
-        parts[index].iov_len = count
+        parts[index].count = count
         messages[index].length = UInt32(count)
         messages[index].header.name = nil
         messages[index].header.name_length = 0
@@ -139,7 +139,7 @@ public nonisolated final class DatagramBatch: RandomAccessCollection {
     func offerAll() {
         removeAll()
         for index in 0..<capacity {
-            parts[index].iov_len = mostBytes
+            parts[index].count = mostBytes
             messages[index].header.name = UnsafeMutableRawPointer(addresses + index)
             messages[index].header.name_length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         }
@@ -148,7 +148,7 @@ public nonisolated final class DatagramBatch: RandomAccessCollection {
     /// Notes that so many datagrams have come.
     func fill(_ count: Int) {
         for index in 0..<count {
-            parts[index].iov_len = Swift.min(Int(messages[index].length), mostBytes)
+            parts[index].count = Swift.min(Int(messages[index].length), mostBytes)
             // Without an address it would be sent to nowhere, and the kernel would refuse an empty name.
             if messages[index].header.name_length == 0 { messages[index].header.name = nil }
         }

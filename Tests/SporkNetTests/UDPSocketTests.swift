@@ -164,6 +164,25 @@ private func receive(from socket: DatagramSocket, room: Int) async throws -> (Re
         }
     }
 
+    @Test("whoever reads a flood of datagrams lets others run")
+    func flood() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let socket = try UDPSocket(loopback)
+                let here = try #require(socket.localAddress)
+                try await socket.send("again", to: here)
+                spawn { socket.close() }
+                var count = 0
+                for try await (message, from) in socket.datagrams {
+                    count += 1
+                    try await socket.send(message, to: from)
+                }
+                #expect((1...64).contains(count))
+            }
+            exit(0)
+        }
+    }
+
     @Test("two coroutines that receive from one socket are a programming error, not a hang")
     func twoReceivers() async {
         await #expect(processExitsWith: .failure) {

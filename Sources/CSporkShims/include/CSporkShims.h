@@ -198,7 +198,7 @@ typedef struct {
     struct {
         void *_Nullable name;
         uint32_t name_length;
-        struct iovec *_Nullable parts;
+        SporkPiece *_Nullable parts;
         size_t part_count;
         void *_Nullable control;
         size_t control_length;
