@@ -286,9 +286,10 @@ private nonisolated func bindTogether(_ path: String, _ isStream: Bool, start: I
                     let found = try #require(status(path))
                     #expect(found.st_uid == 12 && found.st_gid == 34 && found.st_mode & 0o7777 == 0o660)
                     socket.close()
-                    setuid(65534)
-                    chmod(directory, 0o777)
                 }
+                // Nobody can remove it as the user who comes now.
+                #expect(rmdir(directory) == 0)
+                if getuid() == 0 { setuid(65534) }
                 let before = openDescriptors(to: "socket:")
                 let refused = await message {
                     try UnixDatagramSocket(.unix("/tmp/spork-\(getpid())"), access: SocketFileAccess(owner: 0))
@@ -296,7 +297,6 @@ private nonisolated func bindTogether(_ path: String, _ isStream: Bool, start: I
                 #expect(refused.hasSuffix("operation not permitted"))
                 #expect(status("/tmp/spork-\(getpid())") == nil && openDescriptors(to: "socket:") == before)
             }
-            _ = rmdir(directory)
             exit(0)
         }
     }
