@@ -13,6 +13,7 @@ public final class Listener {
     public let address: SocketAddress
 
     private var descriptor: Int32
+    private let file: UnixSocketFile?
     // Unsafe only in that `deinit` uses it, which belongs to no actor.
     nonisolated(unsafe) private var readiness: Readiness?
 
@@ -21,32 +22,38 @@ public final class Listener {
     /// A Unix socket file that nobody listens on any more is replaced; one that is in use is left alone. Non-blocking;
     /// IPv6 listeners take IPv6 only, so that both kinds can be bound side by side.
     ///
+    /// - Parameter access: of a Unix socket's file, from the moment on at which it can be seen.
     /// - Throws: `SystemError`, naming bind or listen and the address.
-    public init(_ address: SocketAddress, backlog: Int32 = Listener.defaultBacklog) throws {
+    public init(
+        _ address: SocketAddress,
+        backlog: Int32 = Listener.defaultBacklog,
+        access: SocketFileAccess = SocketFileAccess()
+    ) throws {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, kind, 0)
         guard descriptor >= 0 else { throw SystemError("socket for", address.description, number: errno) }
+        var file: UnixSocketFile?
         do {
-            switch address {
-            case .unix(let path): try UnixSocketFile.removeStale(path)
-            case .ipv6: try Self.set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, address)
-            case .ipv4, .abstract: break
-            }
+            if case .ipv6 = address { try Self.set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, address) }
             if !address.isLocal {
                 try Self.set(descriptor, SOL_SOCKET, SO_REUSEADDR, address)
                 // Accepted connections inherit it on Linux, which saves a system call for each.
                 try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address)
             }
-            guard address.withSystemAddress({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
+            if case .unix(let path) = address {
+                file = try UnixSocketFile.bind(descriptor, to: path, access: access)
+            } else if address.withSystemAddress({ Glibc.bind(descriptor, $0, $1) }) != 0 {
                 throw SystemError("bind", address.description, number: errno)
             }
             guard Glibc.listen(descriptor, backlog) == 0 else {
                 throw SystemError("listen on", address.description, number: errno)
             }
         } catch {
+            file?.remove()
             Glibc.close(descriptor)
             throw error
         }
+        self.file = file
         self.descriptor = descriptor
         self.address = SocketAddress.local(of: descriptor) ?? address
     }
@@ -60,7 +67,7 @@ public final class Listener {
             for address in addresses { listeners.append(try Listener(address)) }
             return listeners
         } catch {
-            for case .unix(let path) in listeners.map(\.address) { UnixSocketFile.remove(path) }
+            for listener in listeners { listener.removeSocketFile() }
             throw error
         }
     }
@@ -128,6 +135,15 @@ public final class Listener {
     /// Stops being woken for connections until `accept` is called again; the kernel goes on queueing them, and wakes other processes
     /// that wait.
     public func pause() { readiness?.disarm() }
+
+    /// Removes a Unix listener's socket file if it still is this listener's.
+    ///
+    /// For the process that made the listener, before it closes it; does nothing in others, and nothing for TCP. A file that is left behind
+    /// is replaced by the next listener.
+    public func removeSocketFile() {
+        // Closed, the file's number may be another's.
+        if descriptor >= 0 { file?.remove() }
+    }
 
     /// Closes this process's hold on the socket and wakes who waits in `accept`.
     ///

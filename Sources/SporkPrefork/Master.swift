@@ -91,8 +91,8 @@ public final class Master {
             isFinished = perform(supervision.on(.timePassed, at: Self.now), on: &supervision) || isFinished
         }
         for listener in listeners {
+            listener.removeSocketFile()
             listener.close()
-            if case .unix(let path) = listener.address { UnixSocketFile.remove(path) }
         }
     }
 

@@ -1,8 +1,10 @@
-// The lines of C that Swift cannot say. Five parts, a source file each:
+// The lines of C that Swift cannot say. Seven parts, a source file each:
 //   executor.c  the job queue behind Swift's executors, the runtime's hooks that feed it, and parking
 //   registry.c  which coroutine a task is
 //   process.c   fork, and what a process says about itself
 //   exclusive.c a listener's place in libev's epoll set
+//   datagram.c  many datagrams in one call
+//   ancillary.c what a Unix socket carries beside its bytes
 //   system.c    variadic or _GNU_SOURCE calls that Swift does not import
 #ifndef CSPORKSHIMS_H
 #define CSPORKSHIMS_H
@@ -197,5 +199,46 @@ int spork_open_read(const char *_Nonnull path);
 
 /// The width of the terminal behind `descriptor` in columns, or 0 where there is none.
 int spork_terminal_width(int descriptor);
+
+// MARK: datagram.c
+
+/// A datagram of many, laid out as struct mmsghdr: where it goes or comes from, its bytes, and how many there were.
+typedef struct {
+    struct {
+        void *_Nullable name;
+        uint32_t name_length;
+        SporkPiece *_Nullable parts;
+        size_t part_count;
+        void *_Nullable control;
+        size_t control_length;
+        int flags;
+    } header;
+    unsigned int length;
+} SporkMessage;
+
+/// sendmmsg without SIGPIPE. Returns how many went, or a negated errno when not even the first did.
+int spork_send_many(int descriptor, SporkMessage *_Nonnull messages, unsigned int count);
+
+/// recvmmsg that waits for nothing; `length` is how long a datagram was, even where it was cut off. Returns how many came, or
+/// a negated errno.
+int spork_receive_many(int descriptor, SporkMessage *_Nonnull messages, unsigned int count);
+
+// MARK: ancillary.c
+
+/// The most descriptors that one message carries (SCM_MAX_FD in the kernel).
+enum { SPORK_MOST_DESCRIPTORS = 253 };
+
+/// Sends bytes, at least one, with descriptors beside them (SCM_RIGHTS), without SIGPIPE. Negated errno on failure.
+ssize_t spork_send_descriptors(
+    int descriptor, const void *_Nonnull bytes, size_t count, const int *_Nullable descriptors, size_t descriptor_count);
+
+/// Receives bytes and up to `most` descriptors, which are closed in programs that this one starts. `received` is how many came,
+/// `truncated` whether there were more, which the kernel has closed. Negated errno on failure.
+ssize_t spork_receive_descriptors(
+    int descriptor, void *_Nonnull bytes, size_t count, int *_Nonnull descriptors, size_t most, size_t *_Nonnull received,
+    bool *_Nonnull truncated);
+
+/// Who connected, or listened, at the other end of a Unix stream (SO_PEERCRED). 0 or a negated errno.
+int spork_peer_credentials(int descriptor, pid_t *_Nonnull process, uid_t *_Nonnull user, gid_t *_Nonnull group);
 
 #endif
