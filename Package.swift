@@ -24,6 +24,9 @@ let examples: KeyValuePairs = [
     "example-broadcast-receive": "BroadcastReceive",
     "example-unix-send": "UnixSend",
     "example-unix-receive": "UnixReceive",
+    "example-tcp-server": "TCPServer",
+    "example-timeout": "Timeout",
+    "example-nonblocking": "Nonblocking",
 ]
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
