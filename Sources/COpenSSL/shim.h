@@ -40,6 +40,16 @@ static inline int spork_tls_set_ticket_keys(SSL_CTX *context, const void *keys, 
     return (int)SSL_CTX_set_tlsext_ticket_keys(context, (void *)keys, (long)count);
 }
 
+static inline int spork_tls_take_server_name(SSL *connection, int *alert, void *unused) {
+    (void)connection, (void)alert, (void)unused;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/// Has a server take any name that a client asks for. Without this a session that is taken up does not know its name.
+static inline void spork_tls_take_server_names(SSL_CTX *context) {
+    SSL_CTX_set_tlsext_servername_callback(context, spork_tls_take_server_name);
+}
+
 static inline int spork_tls_set_server_name(SSL *connection, const char *name) {
     return (int)SSL_set_tlsext_host_name(connection, name);
 }

@@ -6,7 +6,8 @@
 import COpenSSL
 
 /// What a TLS configuration has become: its files read, ready for connections.
-public nonisolated final class TLSContext {
+// Unchecked: it may be made before there is a loop, and is touched on the loop's thread from then on.
+public nonisolated final class TLSContext: @unchecked Sendable {
     /// Which end of its connections a context is for.
     public enum Side: Sendable {
         /// The one that connects.
@@ -150,6 +151,7 @@ public nonisolated final class TLSContext {
         // A server that checks certificates has to say for what its sessions are good.
         let name = Array("spork".utf8)
         SSL_CTX_set_session_id_context(handle, name, UInt32(name.count))
+        if side == .server { spork_tls_take_server_names(handle) }
         guard resumes, side == .client else { return }
         SSL_CTX_sess_set_new_cb(handle) { connection, session in
             guard let connection, let session, let owner = TLSSession.of(connection), let server = owner.server else {

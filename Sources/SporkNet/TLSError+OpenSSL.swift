@@ -5,14 +5,14 @@ import COpenSSL
 extension TLSError.Reason {
     /// The reason why something without a connection failed.
     nonisolated static func ofLastFailure() -> TLSError.Reason {
-        guard let code = takeErrors() else { return .failed("OpenSSL does not say why") }
+        guard let code = takeErrors(preferring: nil) else { return .failed("OpenSSL does not say why") }
         if ERR_GET_LIB(code) == ERR_LIB_SYS { return .system(number: ERR_GET_REASON(code)) }
         return .unusable(text(of: code))
     }
 
     /// The reason why a call on `connection` failed.
     nonisolated static func ofLastFailure(on connection: OpaquePointer) -> TLSError.Reason {
-        guard let code = takeErrors() else { return .truncated }
+        guard let code = takeErrors(preferring: ERR_LIB_SSL) else { return .truncated }
         guard ERR_GET_LIB(code) == ERR_LIB_SSL else { return .failed(text(of: code)) }
         let reason = ERR_GET_REASON(code)
         switch reason {
@@ -50,19 +50,15 @@ extension TLSError.Reason {
 
     /// Empties the queue.
     ///
-    /// - Returns: what TLS itself has said first, or else the first error of all.
-    private nonisolated static func takeErrors() -> UInt? {
-        var chosen: UInt?
-        while true {
-            let code = ERR_get_error()
-            if code == 0 { return chosen }
-            guard let before = chosen else {
-                chosen = code
-                continue
-            }
-            let isBetter = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_LIB(before) != ERR_LIB_SSL
-            if isBetter, ERR_GET_LIB(before) != ERR_LIB_SYS { chosen = code }
+    /// - Parameter library: whose errors say most.
+    /// - Returns: the first error of that library, or else the first of all, which is the cause of those behind it.
+    private nonisolated static func takeErrors(preferring library: Int32?) -> UInt? {
+        var (first, preferred): (UInt?, UInt?) = (nil, nil)
+        while case let code = ERR_get_error(), code != 0 {
+            first = first ?? code
+            if preferred == nil, ERR_GET_LIB(code) == library { preferred = code }
         }
+        return preferred ?? first
     }
 
     private nonisolated static func text(of code: UInt) -> String {
