@@ -5,8 +5,9 @@
 // Invariant: nothing changes after `init` but the sessions and the keys of tickets. Touched on the loop's thread only.
 import COpenSSL
 
+// Sendable unchecked: it may be made before there is a loop, and is touched on the loop's thread from then on.
+
 /// What a TLS configuration has become: its files read, ready for connections.
-// Unchecked: it may be made before there is a loop, and is touched on the loop's thread from then on.
 public nonisolated final class TLSContext: @unchecked Sendable {
     /// Which end of its connections a context is for.
     public enum Side: Sendable {

@@ -5,6 +5,7 @@
 // before anything else. So a write that is given up neither loses bytes nor doubles them. After a failure that is OpenSSL's own
 // nothing is read or written any more: every step repeats the failure.
 import COpenSSL
+import Glibc
 
 /// The TLS side of a stream.
 nonisolated final class TLSSession {
@@ -188,7 +189,7 @@ nonisolated final class TLSSession {
         return .done(0)
     }
 
-    private static let brokenPipe: Int32 = 32
+    private static let brokenPipe = EPIPE
 
     private static func cannotBegin(_ name: String = "a connection") -> TLSError {
         TLSError(.ofLastFailure(), "prepare TLS for", name)
@@ -220,22 +221,29 @@ nonisolated final class TLSSession {
     }
 
     private func writing(_ step: Step) -> Step {
-        if case .blocked(let need) = step { writerNeed = need } else { writerNeed = nil }
+        writerNeed = nil
+        switch step {
+        case .blocked(let need): writerNeed = need
+        // No write ends well with nothing written: it would be tried for ever.
+        case .done: return .failed(.system(number: Self.brokenPipe))
+        case .failed: break
+        }
         return step
     }
 
     private func outcome(of result: Int32) -> Step {
-        switch SSL_get_error(connection, result) {
+        let error = SSL_get_error(connection, result)
+        // A write to a peer that has announced its end and is gone looks like that end to OpenSSL. Neither is remembered: after a
+        // write that failed, reading may still bring the reason.
+        if transport.errorNumber != 0, error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN {
+            return .failed(.system(number: transport.errorNumber))
+        }
+        switch error {
         case SSL_ERROR_ZERO_RETURN: return .done(0)
         case SSL_ERROR_WANT_READ: return .blocked(.input)
         case SSL_ERROR_WANT_WRITE: return .blocked(.room)
-        case SSL_ERROR_SYSCALL:
-            // Not remembered: after a write that failed, reading may still bring the reason.
-            if transport.errorNumber != 0 { return .failed(.system(number: transport.errorNumber)) }
-            failure = .truncated
-            return .failed(.truncated)
         default:
-            let reason = TLSError.Reason.ofLastFailure(on: connection)
+            let reason = error == SSL_ERROR_SYSCALL ? .truncated : TLSError.Reason.ofLastFailure(on: connection)
             failure = reason
             return .failed(reason)
         }

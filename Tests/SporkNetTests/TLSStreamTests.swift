@@ -225,6 +225,24 @@ import Testing
         }
     }
 
+    @Test("writing to a peer that has closed fails, whether its end was seen before or not")
+    func writeToNobody() async {
+        await #expect(processExitsWith: .success) {
+            try tlsProgram { certificates in
+                for version in [TLSVersion.tls12, .tls13] {
+                    for isSeen in [true, false] {
+                        let client = try certificates.client { $0.newestVersion = version }
+                        let (near, far) = try await securedPair(client, try certificates.server())
+                        near.close()
+                        if isSeen { same(try await far.read(atMost: 1), []) }
+                        let error = await reason { for _ in 0..<1000 { try await far.write(pattern(20_000)) } }
+                        #expect(error == .system(number: EPIPE) || error == .system(number: ECONNRESET))
+                    }
+                }
+            }
+        }
+    }
+
     @Test("two coroutines that read one secured stream are a programming error")
     func twoReaders() async {
         await #expect(processExitsWith: .signal(SIGILL)) {
