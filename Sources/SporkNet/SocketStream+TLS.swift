@@ -56,6 +56,11 @@ extension SocketStream {
         return tlsSession.parameters
     }
 
+    /// Has both directions change their keys with what is written next; for connections that carry very much.
+    ///
+    /// - Returns: whether they will. Not in TLS 1.2, and not while a record waits for room.
+    package func changeKeys() -> Bool { tlsSession?.changeKeys() ?? false }
+
     private static let handshake = "TLS handshake with"
 
     private func shakeHands(_ session: TLSSession, with name: String, until deadline: Deadline) async throws {

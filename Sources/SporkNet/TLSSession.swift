@@ -171,6 +171,14 @@ nonisolated final class TLSSession {
         return writing(outcome(of: result))
     }
 
+    /// Has the next write be under new keys, and the peer change its own as well (RFC 8446, 4.6.3).
+    ///
+    /// - Returns: whether it will; older versions cannot.
+    func changeKeys() -> Bool {
+        ERR_clear_error()
+        return unsent == 0 && SSL_key_update(connection, SSL_KEY_UPDATE_REQUESTED) == 1
+    }
+
     /// Tells the peer that nothing more is written (close_notify, RFC 8446, 6.1).
     ///
     /// - Returns: `.done` when it is said, or cannot be said any more.

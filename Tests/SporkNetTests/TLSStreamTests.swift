@@ -225,6 +225,39 @@ import Testing
         }
     }
 
+    @Test("keys are changed while both directions are full: a read that needs room and a write wait side by side")
+    func changingKeys() async {
+        await #expect(processExitsWith: .success) {
+            try tlsProgram { certificates in
+                let (near, far) = try await securedPair(try certificates.client(), try certificates.server()) {
+                    stream in
+                    try stream.set(.sendBuffer, to: 64 * 1024)
+                    try stream.set(.receiveBuffer, to: 64 * 1024)
+                }
+                let payload = pattern(3_000_000)
+                for round in 0..<10 {
+                    // The near end reads nothing yet, so the far end's answer to the change finds no room.
+                    let writer = spawn { try await far.write(payload) }
+                    var sent = -1
+                    while far.bytesSent != sent {
+                        sent = far.bytesSent
+                        for _ in 0..<100 { try await checkpoint() }
+                    }
+                    #expect(sent < (round + 1) * payload.count)
+                    let reader = spawn { try await far.read(exactly: 10) }
+                    for word in ["first", "other"] {
+                        #expect(near.changeKeys())
+                        try await near.write(word)
+                        for _ in 0..<100 { try await checkpoint() }
+                    }
+                    same(try await near.read(exactly: payload.count), payload)
+                    try await writer.value
+                    same(try await reader.value, Array("firstother".utf8))
+                }
+            }
+        }
+    }
+
     @Test("writing to a peer that has closed fails, whether its end was seen before or not")
     func writeToNobody() async {
         await #expect(processExitsWith: .success) {
