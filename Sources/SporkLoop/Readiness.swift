@@ -176,6 +176,9 @@ package protocol ReadinessObserver: AnyObject {
     /// Wakes who waits to read although there may be nothing to read: it has to look why.
     package func interruptReader() { wakeReader(.woken) }
 
+    /// The same for who waits to write.
+    package func interruptWriter() { wakeWriter(.woken) }
+
     /// Ends all waits, now and later, with `.closed`.
     ///
     /// Harmless when repeated.
