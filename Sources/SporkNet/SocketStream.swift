@@ -125,6 +125,7 @@ public final class SocketStream {
     ///
     /// False, and nobody is told, when there is something already that the socket does not know of.
     func observeReading(until deadline: Deadline, _ observer: any ReadinessObserver) -> Bool {
+        if let tlsSession, tlsSession.mayHaveInput || tlsSession.readerNeed == .room { return false }
         guard rarities?.unread?.isEmpty ?? true else { return false }
         readiness.observeReading(until: deadline, observer)
         return true
