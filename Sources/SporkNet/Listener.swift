@@ -58,6 +58,14 @@ public final class Listener {
         self.address = SocketAddress.local(of: descriptor) ?? address
     }
 
+    /// Binds and listens at an address in one of its text forms, such as `127.0.0.1:8000` or `unix:/path`; see `SocketAddress`.
+    ///
+    /// - Throws: `SystemError`, naming what failed and the address; EINVAL when the text is none.
+    public convenience init(_ address: String, backlog: Int32 = Listener.defaultBacklog) throws {
+        guard let parsed = SocketAddress(address) else { throw SystemError("bind", address, number: EINVAL) }
+        try self.init(parsed, backlog: backlog)
+    }
+
     /// Binds several addresses, or none: when one cannot be had, the socket files of those before it do not stay behind.
     ///
     /// - Throws: `SystemError`, naming the one that could not be had.
