@@ -29,7 +29,8 @@ package enum StreamBurst {
 final class ServedConnection {
     let stream: SocketStream
     private let handler: any StreamHandler
-    private unowned let server: StreamServer
+    // Held until the connection has ended: whoever runs the server may have let go of it.
+    private let server: StreamServer
     private var coroutine: AnyCoroutine?
     // Between bursts: then, and only then, waking who reads is this object's business.
     private var isWaiting = false
