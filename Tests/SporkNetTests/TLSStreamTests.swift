@@ -225,7 +225,7 @@ import Testing
         }
     }
 
-    @Test("keys are changed while both directions are full: a read that needs room and a write wait side by side")
+    @Test("keys are changed while the other direction is full")
     func changingKeys() async {
         await #expect(processExitsWith: .success) {
             try tlsProgram { certificates in
@@ -254,6 +254,29 @@ import Testing
                     try await writer.value
                     same(try await reader.value, Array("firstother".utf8))
                 }
+            }
+        }
+    }
+
+    @Test(
+        "a direction that is ended under a coroutine that writes: both wait for room, and what counts as sent arrives"
+    )
+    func endUnderWriter() async {
+        await #expect(processExitsWith: .success) {
+            try tlsProgram { certificates in
+                let (near, far) = try await securedPair(try certificates.client(), try certificates.server())
+                let payload = pattern(20_000_000)
+                let writer = spawn { try await far.write(payload) }
+                for _ in 0..<10 { try await checkpoint() }
+                far.shutdownWrite()
+                for _ in 0..<10 { try await checkpoint() }
+                let all = try await readAll(near)
+                let error = await reason { try await writer.value }
+                #expect(error == .system(number: EPIPE))
+                #expect(far.bytesSent > 0 && far.bytesSent < payload.count)
+                same(all, Array(payload[..<far.bytesSent]))
+                try await near.write("heard")
+                same(try await far.read(exactly: 5), Array("heard".utf8))
             }
         }
     }
