@@ -3,12 +3,11 @@
 //
 // Small pieces are copied together into one record: a record of their own would cost each a system call and 22 bytes.
 import Glibc
-import SporkLoop
 
 extension SocketStream {
     /// Writes one record.
     ///
-    /// - Returns: how many of the bytes are in it; nil when the socket does not take what was written before.
+    /// - Returns: how many of the bytes are in it; nil when that has to wait.
     @inline(never)
     func tryWrite(
         _ bytes: UnsafeRawBufferPointer,
@@ -73,9 +72,7 @@ extension SocketStream {
 
     /// Sends a piece of a file, read into memory a record at a time.
     func sendFile(_ file: Int32, from offset: Int, count: Int, through session: TLSSession) async throws(StreamError) {
-        // Bounded, so that one connection with a fast reader cannot hold the loop.
-        let mostInTurn = 1 << 20
-        var (sent, inTurn) = (0, 0)
+        var sent = 0
         while sent < count {
             guard descriptor >= 0 else { throw failure(.closed, "send a file to") }
             // Nothing is read before there is room for it.
@@ -86,17 +83,8 @@ extension SocketStream {
             if result < 0 { throw failure(.system(number: errno), "send a file to") }
             if result == 0 { throw failure(.fileTruncated, "send a file to") }
             let record = UnsafeRawBufferPointer(rebasing: scratch[..<result])
-            if let taken = try tryWrite(record, more: sent + result < count, through: session) {
-                sent += taken
-                inTurn += taken
-            } else {
-                try await waitUntilWritable()
-                inTurn = 0
-            }
-            if inTurn >= mostInTurn {
-                inTurn = 0
-                await EventLoop.stepBack()
-            }
+            let taken = try tryWrite(record, more: sent + result < count, through: session)
+            if let taken { sent += taken } else { try await waitUntilWritable() }
         }
         try await finishRecord()
     }

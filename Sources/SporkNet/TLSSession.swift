@@ -6,6 +6,7 @@
 // nothing is read or written any more: every step repeats the failure.
 import COpenSSL
 import Glibc
+import SporkLoop
 
 /// The TLS side of a stream.
 nonisolated final class TLSSession {
@@ -30,6 +31,11 @@ nonisolated final class TLSSession {
     /// How many bytes one record carries at most (RFC 8446, 5.1); a step writes one record.
     static let recordSize = 16 * 1024
 
+    /// How many bytes are written in one turn of the loop.
+    ///
+    /// Encrypting is slower than a fast reader, so that its socket never fills: without a bound it would hold the loop.
+    static let mostWrittenInTurn = 1 << 20
+
     /// What it was made with; kept, because OpenSSL calls back into it.
     let context: TLSContext
     /// Under which name a client keeps its sessions; nil at a server.
@@ -47,6 +53,8 @@ nonisolated final class TLSSession {
 
     private let connection: OpaquePointer
     private var unsent = 0
+    private var turn: UInt64 = 0
+    private var writtenInTurn = 0
     private var failure: TLSError.Reason?
     private var isEnding = false
     private var hasSaidGoodbye = false
@@ -142,6 +150,9 @@ nonisolated final class TLSSession {
         if case let step = flush(), !step.isDone { return step }
         let count = min(bytes.count, Self.recordSize)
         guard count > 0 else { return .done(0) }
+        if turn != EventLoop.turns { (turn, writtenInTurn) = (EventLoop.turns, 0) }
+        guard writtenInTurn < Self.mostWrittenInTurn else { return .blocked(.room) }
+        writtenInTurn += count
         begin()
         transport.moreFollows = more || count < bytes.count
         let result = SSL_write(connection, bytes.baseAddress, Int32(count))

@@ -56,6 +56,33 @@ import Testing
         }
     }
 
+    @Test("a reader that is faster than we encrypt does not hold the loop")
+    func fastReader() async {
+        await #expect(processExitsWith: .success) {
+            try tlsProgram { certificates in
+                let listener = try Listener(.loopback(port: 0))
+                let client = try OtherProgram(
+                    "exec openssl s_client -connect \(listener.address) -quiet >/dev/null 2>/dev/null"
+                )
+                let stream = try #require(try await listener.accept(within: .seconds(10)))
+                try await stream.secure(with: try certificates.server(), as: .server)
+                var (turns, isOver) = (0, false)
+                let others = spawn {
+                    while !isOver {
+                        turns += 1
+                        try await checkpoint()
+                    }
+                }
+                let megabytes = 32
+                try await stream.write([UInt8](repeating: 1, count: megabytes << 20))
+                isOver = true
+                try await others.value
+                #expect(turns >= megabytes - 1)
+                client.end()
+            }
+        }
+    }
+
     @Test("openssl s_server serves us in both versions, and lets us take up the session")
     func opensslServer() async {
         await #expect(processExitsWith: .success) {
