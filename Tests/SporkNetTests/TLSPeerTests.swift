@@ -66,17 +66,14 @@ import Testing
                 )
                 let stream = try #require(try await listener.accept(within: .seconds(10)))
                 try await stream.secure(with: try certificates.server(), as: .server)
-                var (turns, isOver) = (0, false)
-                let others = spawn {
-                    while !isOver {
-                        turns += 1
-                        try await checkpoint()
-                    }
-                }
                 let megabytes = 32
-                try await stream.write([UInt8](repeating: 1, count: megabytes << 20))
-                isOver = true
-                try await others.value
+                let writer = spawn { try await stream.write([UInt8](repeating: 1, count: megabytes << 20)) }
+                var turns = 0
+                while !writer.isFinished {
+                    turns += 1
+                    try await checkpoint()
+                }
+                try await writer.value
                 #expect(turns >= megabytes - 1)
                 client.end()
             }
