@@ -7,7 +7,7 @@ import SporkLoop
 /// A socket that accepts connections: TCP or Unix.
 public final class Listener {
     /// Connections that the kernel keeps until they are accepted, unless the listener says otherwise.
-    public static let defaultBacklog: Int32 = 2048
+    public nonisolated static let defaultBacklog: Int32 = 2048
 
     /// Where it listens, with the port that the kernel chose.
     public let address: SocketAddress
@@ -21,8 +21,13 @@ public final class Listener {
     /// A Unix socket file that nobody listens on any more is replaced; one that is in use is left alone. Non-blocking;
     /// IPv6 listeners take IPv6 only, so that both kinds can be bound side by side.
     ///
+    /// - Parameter sharesPort: others may listen at the same address, each with a queue of its own (SO_REUSEPORT, socket(7)).
     /// - Throws: `SystemError`, naming bind or listen and the address.
-    public init(_ address: SocketAddress, backlog: Int32 = Listener.defaultBacklog) throws {
+    public init(
+        _ address: SocketAddress,
+        backlog: Int32 = Listener.defaultBacklog,
+        sharesPort: Bool = false
+    ) throws {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, kind, 0)
         guard descriptor >= 0 else { throw SystemError("socket for", address.description, number: errno) }
@@ -34,6 +39,7 @@ public final class Listener {
             }
             if !address.isLocal {
                 try Self.set(descriptor, SOL_SOCKET, SO_REUSEADDR, address)
+                if sharesPort { try Self.set(descriptor, SOL_SOCKET, SO_REUSEPORT, address) }
                 // Accepted connections inherit it on Linux, which saves a system call for each.
                 try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address)
             }
@@ -51,13 +57,39 @@ public final class Listener {
         self.address = SocketAddress.local(of: descriptor) ?? address
     }
 
+    /// Takes over a socket that listens already: from systemd, or from the program that this one replaces.
+    ///
+    /// - Throws: `SystemError` when it is not one, or belongs to another family.
+    package init(adopting descriptor: Int32) throws {
+        var (listens, kind): (Int32, Int32) = (0, 0)
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0,
+            getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) == 0
+        else { throw SystemError("take over descriptor", "\(descriptor)", number: errno) }
+        guard listens != 0, kind == Int32(SOCK_STREAM.rawValue), let address = SocketAddress.local(of: descriptor)
+        else {
+            throw SystemError("take over descriptor", "\(descriptor)", number: EINVAL)
+        }
+        _ = spork_set_nonblocking(descriptor)
+        _ = spork_keep_over_exec(descriptor, false)
+        if !address.isLocal { try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address) }
+        self.descriptor = descriptor
+        self.address = address
+    }
+
+    /// The socket's number, to be handed over to another program; -1 once this is closed.
+    package var fileDescriptor: Int32 { descriptor }
+
     /// Binds several addresses, or none: when one cannot be had, the socket files of those before it do not stay behind.
     ///
     /// - Throws: `SystemError`, naming the one that could not be had.
-    public static func bind(_ addresses: [SocketAddress]) throws -> [Listener] {
+    public static func bind(
+        _ addresses: [SocketAddress],
+        backlog: Int32 = Listener.defaultBacklog
+    ) throws -> [Listener] {
         var listeners: [Listener] = []
         do {
-            for address in addresses { listeners.append(try Listener(address)) }
+            for address in addresses { listeners.append(try Listener(address, backlog: backlog)) }
             return listeners
         } catch {
             for case .unix(let path) in listeners.map(\.address) { UnixSocketFile.remove(path) }

@@ -41,6 +41,10 @@ public final class StreamServer {
     public private(set) var accepted = 0
     /// Is told when no connection can be accepted for a while; the server goes on by itself.
     public var onTrouble: (any Error) -> Void = { _ in }
+    /// Is told when a connection has begun or ended.
+    package var onCount: () -> Void = {}
+    /// Is asked before each wait for a connection how long to leave new ones to other processes first; nil to go on.
+    package var stepsBack: () -> Duration? = { nil }
 
     private let limits: Limits
     private let handler: (SocketStream) -> any StreamHandler
@@ -125,7 +129,7 @@ public final class StreamServer {
                     room.clear()
                     try await room.wait()
                 }
-                guard let stream = try await listener.accept() else { return }
+                guard let stream = try await next(from: listener) else { return }
                 start(stream)
                 for _ in 1..<limits.acceptsInTurn where connections < limits.connections ?? .max {
                     guard let another = try listener.tryAccept() else { break }
@@ -141,11 +145,22 @@ public final class StreamServer {
         }
     }
 
+    // After a pause one that waits is taken: whoever it was left to may be unable to.
+    private func next(from listener: Listener) async throws -> SocketStream? {
+        while !stopping.isSet, let pause = stepsBack() {
+            listener.pause()
+            try await sleep(for: pause)
+            if !stopping.isSet, let stream = try listener.tryAccept() { return stream }
+        }
+        return stopping.isSet ? nil : try await listener.accept()
+    }
+
     private func start(_ stream: SocketStream) {
         accepted += 1
         idle.clear()
         let connection = ServedConnection(stream, handler(stream), of: self)
         served[ObjectIdentifier(connection)] = connection
+        onCount()
         if stopping.isSet { connection.drain() }
         connection.start()
     }
@@ -153,6 +168,7 @@ public final class StreamServer {
     /// Forgets a connection that has ended.
     func ended(_ connection: ServedConnection) {
         served[ObjectIdentifier(connection)] = nil
+        onCount()
         room.set()
         if served.isEmpty { idle.set() }
     }
