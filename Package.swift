@@ -14,7 +14,7 @@ let strict: [SwiftSetting] = [
 let house: [SwiftSetting] = [.defaultIsolation(MainActor.self)] + strict
 
 // Each is a program of one file that shows one thing.
-let examples = ["SwitchingByHand", "SpawnAndJoin", "ProducerAndConsumer", "Sleepers"]
+let examples = ["SwitchingByHand", "SpawnAndJoin", "ProducerAndConsumer", "Sleepers", "CrashingWorkers"]
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
 let package = Package(

@@ -43,8 +43,12 @@ public final class StreamServer {
     public var onTrouble: (any Error) -> Void = { _ in }
     /// Is told when a connection has begun or ended.
     package var onCount: () -> Void = {}
-    /// Is asked before each wait for a connection how long to leave new ones to other processes first; nil to go on.
+    /// Is asked before each wait for a connection how long to leave new ones to other processes; zero to go to the end of their line, nil to
+    /// stay where this process is.
     package var stepsBack: () -> Duration? = { nil }
+
+    /// Is told when this process goes on after it has left new connections to others.
+    package var onReturn: () -> Void = {}
 
     private let limits: Limits
     private let handler: (SocketStream) -> any StreamHandler
@@ -147,10 +151,14 @@ public final class StreamServer {
 
     // After a pause one that waits is taken: whoever it was left to may be unable to.
     private func next(from listener: Listener) async throws -> SocketStream? {
-        while !stopping.isSet, let pause = stepsBack() {
+        if let pause = stepsBack() {
+            // Who joins anew stands last.
             listener.pause()
-            try await sleep(for: pause)
-            if !stopping.isSet, let stream = try listener.tryAccept() { return stream }
+            if pause > .zero {
+                try await sleep(for: pause)
+                onReturn()
+                if !stopping.isSet, let stream = try listener.tryAccept() { return stream }
+            }
         }
         return stopping.isSet ? nil : try await listener.accept()
     }

@@ -1,8 +1,9 @@
-// When a worker leaves new connections to its siblings. On a shared listener the kernel wakes whoever came last, so an idle
-// machine would give all connections to one worker; those that hold more than their share step back for a moment.
+// When a worker leaves new connections to its siblings. On a shared listener the kernel wakes whoever stands first in its line, so an
+// idle machine would give all connections to one worker. One that has more than its share goes to the end of the line, which costs two
+// system calls and wakes nobody; one that has far more, as in a burst that finds the others asleep, leaves the line for a moment.
 //
-// Nobody ever leaves the queue unattended: a worker steps back only when one that has less listens, says so before it looks,
-// and takes what waits when it comes back.
+// Nobody ever leaves the queue unattended: a worker leaves the line only when one that has less stands in it, says so before it looks, and
+// comes back by itself.
 
 /// The rule by which connections are shared among workers.
 package nonisolated enum FairShare {
@@ -18,16 +19,26 @@ package nonisolated enum FairShare {
         }
     }
 
-    /// How many more than its share a worker may have before it steps back; so few connections are no load.
-    package static let slack = 2.0
+    /// Where a worker is to stand.
+    package enum Place: Equatable, Sendable {
+        /// Where it is.
+        case same
+        /// At the end of the line.
+        case last
+        /// Not in it, for a moment.
+        case aside
+    }
+
+    /// So few connections are no load, and as many more than its share a worker may have before it stands aside.
+    package static let slack = 2
     /// How much more, as a part of the share.
     package static let tolerance = 0.125
-    /// How long a worker that has stepped back leaves new connections to others at first, and at most: it looks whether one waits all the
-    /// same, because a sibling that listens may have been stopped.
+    /// How long a worker stands aside the first time, and at most.
     package static let pauses: (shortest: Duration, longest: Duration) = (.milliseconds(2), .milliseconds(50))
 
-    /// Whether a worker with so many connections is to step back.
-    package static func isExceeded(by connections: Int, siblings: some Sequence<Sibling>) -> Bool {
+    /// Where a worker with so many connections is to stand.
+    package static func place(with connections: Int, siblings: some Sequence<Sibling>) -> Place {
+        if connections <= slack { return .same }
         var (sum, count, othersListen) = (connections, 1, false)
         for sibling in siblings {
             sum += sibling.connections
@@ -35,6 +46,7 @@ package nonisolated enum FairShare {
             if sibling.isListening, sibling.connections < connections { othersListen = true }
         }
         let share = Double(sum) / Double(count)
-        return othersListen && Double(connections) >= share * (1 + tolerance) + slack
+        if !othersListen || Double(connections) <= share { return .same }
+        return Double(connections) >= share * (1 + tolerance) + Double(slack) ? .aside : .last
     }
 }

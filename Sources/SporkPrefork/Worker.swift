@@ -89,6 +89,7 @@ public final class Worker {
     private func run(_ server: StreamServer) async throws {
         server.stepsBack = { [unowned self] in stepsBack() }
         server.onCount = { [row, unowned server] in row.show(open: server.connections, accepted: server.accepted) }
+        server.onReturn = { [unowned self] in row.isListening = !draining.isSet }
         self.server = server
         spawn("drain") { [draining] in
             try await draining.wait()
@@ -122,17 +123,19 @@ public final class Worker {
 
     func showTitle() { ProcessTitle.set("spork: worker \(slot), generation \(generation), \(row.state)") }
 
-    /// How long to leave new connections to siblings; nil to go on.
+    /// How long to leave new connections to siblings, zero to let them go first; nil to go on.
     private func stepsBack() -> Duration? {
         let connections = connections
-        if sharesListeners, Double(connections) > FairShare.slack {
+        var place = FairShare.Place.same
+        if sharesListeners, connections > FairShare.slack {
             // Said before looking: of two that look at one another only one leaves.
             row.isListening = false
-            if FairShare.isExceeded(by: connections, siblings: siblings) { return pause.next() }
+            place = FairShare.place(with: connections, siblings: siblings)
         }
+        if place == .aside { return pause.next() }
         pause.reset()
         row.isListening = !draining.isSet
-        return nil
+        return place == .last ? .zero : nil
     }
 
     private var siblings: some Sequence<FairShare.Sibling> {

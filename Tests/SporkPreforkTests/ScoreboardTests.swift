@@ -135,39 +135,33 @@ import Testing
     }
 
     @Test("a few connections are no load, and an even share is none")
-    func notExceeded() {
-        #expect(!FairShare.isExceeded(by: 2, siblings: siblings([0, 0, 0])))
-        #expect(!FairShare.isExceeded(by: 50, siblings: siblings([50, 50, 50])))
-        #expect(!FairShare.isExceeded(by: 55, siblings: siblings([49, 49, 49])))
-        #expect(!FairShare.isExceeded(by: 500, siblings: siblings([])))
+    func withinShare() {
+        #expect(FairShare.place(with: 2, siblings: siblings([0, 0, 0])) == .same)
+        #expect(FairShare.place(with: 50, siblings: siblings([50, 50, 50])) == .same)
+        #expect(FairShare.place(with: 49, siblings: siblings([50, 50, 50])) == .same)
+        #expect(FairShare.place(with: 500, siblings: siblings([])) == .same)
     }
 
-    @Test("more than the share is too much, if one with less listens")
-    func exceeded() {
-        #expect(FairShare.isExceeded(by: 4, siblings: siblings([0, 0, 0])))
-        #expect(FairShare.isExceeded(by: 62, siblings: siblings([49, 49, 49])))
-        #expect(!FairShare.isExceeded(by: 62, siblings: siblings([49, 49, 49], listening: false)))
+    @Test("more than the share is a reason to let others go first, far more to stand aside, if one with less listens")
+    func aboveShare() {
+        #expect(FairShare.place(with: 55, siblings: siblings([49, 49, 49])) == .last)
+        #expect(FairShare.place(with: 4, siblings: siblings([0, 0, 0])) == .aside)
+        #expect(FairShare.place(with: 62, siblings: siblings([49, 49, 49])) == .aside)
+        #expect(FairShare.place(with: 62, siblings: siblings([49, 49, 49], listening: false)) == .same)
     }
 
-    @Test("dealt out one by one to the first that listens, connections are shared within a quarter of the mean")
+    @Test("dealt out one by one to the first in line, connections are shared within a quarter of the mean")
     func sharing() {
         var counts = [Int](repeating: 0, count: 8)
+        // In the order in which the kernel asks them.
+        var line = Array(counts.indices)
         for _ in 0..<400 {
-            // Everybody says whether it listens, in turn, until nothing changes.
-            var listening = [Bool](repeating: true, count: 8)
-            for index in counts.indices {
-                listening[index] = false
-                let others = counts.indices.filter { $0 != index }.map {
-                    FairShare.Sibling(connections: counts[$0], isListening: listening[$0])
-                }
-                listening[index] = !FairShare.isExceeded(by: counts[index], siblings: others)
-            }
-            // The kernel wakes whoever came last, always the same one.
-            guard let taker = listening.lastIndex(of: true) else {
-                Issue.record("nobody listens")
-                return
-            }
+            let taker = line.removeFirst()
             counts[taker] += 1
+            let others = line.map { FairShare.Sibling(connections: counts[$0], isListening: true) }
+            // Standing aside for a moment ends at the end of the line.
+            let stays = FairShare.place(with: counts[taker], siblings: others) == .same
+            line.insert(taker, at: stays ? 0 : line.count)
         }
         #expect(Double(counts.max() ?? 0) / 50 <= 1.25)
     }
