@@ -20,6 +20,7 @@ let examples: KeyValuePairs = [
     "SpawnAndJoin": "SpawnAndJoin",
     "ProducerAndConsumer": "ProducerAndConsumer",
     "Sleepers": "Sleepers",
+    "CrashingWorkers": "CrashingWorkers",
     "example-broadcast-send": "BroadcastSend",
     "example-broadcast-receive": "BroadcastReceive",
     "example-unix-send": "UnixSend",
@@ -64,7 +65,11 @@ let package = Package(
             dependencies: ["SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
             swiftSettings: house
         ),
-        .target(name: "SporkHTTP", dependencies: ["SporkNet", "SporkTasks", "SporkLoop"], swiftSettings: house),
+        .target(
+            name: "SporkHTTP",
+            dependencies: ["SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop"],
+            swiftSettings: house
+        ),
         .target(
             name: "Spork",
             dependencies: ["SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
@@ -104,9 +109,10 @@ let package = Package(
         ),
         .testTarget(
             name: "SporkPreforkTests",
-            dependencies: ["SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop"],
+            dependencies: ["SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
             swiftSettings: house
         ),
+        .testTarget(name: "SporkCommandTests", dependencies: ["SporkCommand"], swiftSettings: strict),
         .testTarget(
             name: "SporkHTTPTests",
             dependencies: ["SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop"],

@@ -1,5 +1,6 @@
 // The HTTP side of a worker: makes a ServerConnection for each stream. Its limits are named here, with the design's defaults.
 import SporkNet
+import SporkPrefork
 
 /// Serves HTTP/1 on the connections of one worker.
 public final class HTTPServer {
@@ -7,8 +8,10 @@ public final class HTTPServer {
     public struct Configuration {
         /// How long the head of a request may take from its first byte on.
         public var headerTimeout: Duration = .seconds(10)
-        /// How long it may still take when the server drains.
-        public var drainHeaderTimeout: Duration = .seconds(2)
+        /// How long it may still take when the server drains, and how long a connection without a request is kept then.
+        ///
+        /// A request may be on its way, and closing at once would lose it.
+        public var drainTimeout: Duration = .seconds(2)
         /// How long a connection may be idle between requests, and before the first.
         public var keepAliveTimeout: Duration = .seconds(75)
         /// How long a client may take nothing of an answer.
@@ -29,14 +32,23 @@ public final class HTTPServer {
 
     let configuration: Configuration
     let respond: (RequestHead) -> Response
+    /// Where requests are counted.
+    let row: ScoreboardRow?
 
     // A silent connection has none: one takes three kilobytes.
     private static let mostSpareHeads = 64
     private var spareHeads: [RequestHead] = []
 
     /// A server that has every request answered by `respond`, which never suspends.
-    package init(_ configuration: Configuration = Configuration(), respond: @escaping (RequestHead) -> Response) {
+    ///
+    /// - Parameter row: where requests are counted; nil for nowhere.
+    package init(
+        _ configuration: Configuration = Configuration(),
+        row: ScoreboardRow? = nil,
+        respond: @escaping (RequestHead) -> Response
+    ) {
         self.configuration = configuration
+        self.row = row
         self.respond = respond
     }
 

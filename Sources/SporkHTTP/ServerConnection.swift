@@ -4,6 +4,7 @@
 // Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before anybody waits for input; after a request that could not be understood nothing more is read as one.
 import SporkLoop
 import SporkNet
+import SporkPrefork
 
 final class ServerConnection: StreamHandler {
     private let stream: SocketStream
@@ -14,7 +15,8 @@ final class ServerConnection: StreamHandler {
     private var input = InputBuffer()
     private var output = OutputBuffer()
     private var isDraining = false
-    // For a head that had begun when the drain did; it may be one that its client has only half sent, and will never finish.
+    private var countedBytes = 0
+    // For a head that its client has only half sent, and may never finish; and for one that may be on its way.
     private var drainDeadline = Deadline.never
 
     init(_ stream: SocketStream, of server: HTTPServer) {
@@ -26,11 +28,11 @@ final class ServerConnection: StreamHandler {
 
     private var configuration: HTTPServer.Configuration { server.configuration }
 
-    /// Answers the next request with `Connection: close`; closes at once when none has begun, and soon when one does not
-    /// get on.
+    /// Answers what has arrived, the last of it with `Connection: close`, or the next request if none has; closes soon when none comes or
+    /// one does not get on.
     package func drain() {
         isDraining = true
-        drainDeadline = .after(configuration.drainHeaderTimeout)
+        drainDeadline = .after(configuration.drainTimeout)
         stream.interruptReader()
     }
 
@@ -67,7 +69,7 @@ final class ServerConnection: StreamHandler {
                 switch try input.receive(from: stream) {
                 case .bytes: hasRead = true
                 case .endOfStream: return .close
-                case .nothingYet: return isDraining ? .close : fallSilent()
+                case .nothingYet: return fallSilent()
                 }
                 answersInTurn = 0
             case .needMore:
@@ -83,7 +85,7 @@ final class ServerConnection: StreamHandler {
     // What only a request needs goes back.
     private func fallSilent() -> StreamBurst {
         if let head = head.take() { server.putBack(head) }
-        return .wait(until: .after(configuration.keepAliveTimeout))
+        return .wait(until: isDraining ? drainDeadline : .after(configuration.keepAliveTimeout))
     }
 
     /// Waits for more of a head that has begun.
@@ -117,10 +119,25 @@ final class ServerConnection: StreamHandler {
     ///
     /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
     private func answer(_ head: RequestHead) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        guard let row = server.row else { return try await answerUncounted(head) }
+        let place = row.beginRequest(head.requestText)
+        defer {
+            row.endRequest(place)
+            row.count(bytesSent: stream.bytesSent - countedBytes)
+            countedBytes = stream.bytesSent
+        }
+        return try await answerUncounted(head)
+    }
+
+    private func answerUncounted(_ head: RequestHead) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         let response = server.respond(head)
+        // Before it is sent: no client has an answer that was not counted.
+        server.row?.countRequest()
         // Nobody here reads content, so what follows it cannot be told from it.
         let hasContent = head.isChunked || (head.contentLength ?? 0) > 0
-        let closes = !head.keepsAlive || hasContent || isDraining
+        // A client that has sent several at once gets all of them answered, but not for ever.
+        let isLast = isDraining ? try isLastAnswer() : false
+        let closes = !head.keepsAlive || hasContent || isLast
         let persistence: ResponseSerializer.Persistence =
             closes ? .closes : head.version == .http10 ? .announced : .implied
         ResponseSerializer.appendHead(of: response, persistence, to: &output)
@@ -133,6 +150,12 @@ final class ServerConnection: StreamHandler {
         }
         if output.count >= OutputBuffer.usualSize { try await flush() }
         return (true, response.isExpensive ? configuration.mostAnswersInTurn : 1)
+    }
+
+    private func isLastAnswer() throws(StreamError) -> Bool {
+        if drainDeadline.hasPassed { return true }
+        if !input.isEmpty { return false }
+        return try input.receive(from: stream) != .bytes
     }
 
     /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.

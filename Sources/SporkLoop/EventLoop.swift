@@ -73,10 +73,17 @@ public enum EventLoop {
     /// Counts the loop's turns: what was checked in this turn need not be checked again in it.
     @exclusivity(unchecked) nonisolated(unsafe) package private(set) static var turns: UInt64 = 0
 
+    /// Where the loop says when it began its present turn, in nanoseconds of its clock, and 0 while it waits: for others to see that it
+    /// gets on.
+    @exclusivity(unchecked) nonisolated(unsafe) package static var heartbeat: UnsafeMutablePointer<UInt64>?
+
     private nonisolated static func turn() throws {
-        let hasWatchers = ev_run(libev, spork_executor_has_jobs() ? Int32(EVRUN_NOWAIT) : Int32(EVRUN_ONCE)) != 0
+        let waits = !spork_executor_has_jobs()
+        if let heartbeat, waits { spork_store(heartbeat, 0) }
+        let hasWatchers = ev_run(libev, waits ? Int32(EVRUN_ONCE) : Int32(EVRUN_NOWAIT)) != 0
         turns &+= 1
         readClock()
+        if let heartbeat { spork_store(heartbeat, UInt64(now * 1e9)) }
         let ran = runJobs()
         if ran == 0, !hasWatchers, !spork_executor_has_jobs(), !isStopped { try waitForOtherThreads() }
     }

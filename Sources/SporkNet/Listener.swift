@@ -7,7 +7,7 @@ import SporkLoop
 /// A socket that accepts connections: TCP or Unix.
 public final class Listener {
     /// Connections that the kernel keeps until they are accepted, unless the listener says otherwise.
-    public static let defaultBacklog: Int32 = 2048
+    public nonisolated static let defaultBacklog: Int32 = 2048
 
     /// Where it listens, with the port that the kernel chose.
     public let address: SocketAddress
@@ -22,12 +22,15 @@ public final class Listener {
     /// A Unix socket file that nobody listens on any more is replaced; one that is in use is left alone. Non-blocking;
     /// IPv6 listeners take IPv6 only, so that both kinds can be bound side by side.
     ///
-    /// - Parameter access: of a Unix socket's file, from the moment on at which it can be seen.
+    /// - Parameters:
+    ///   - access: of a Unix socket's file, from the moment on at which it can be seen.
+    ///   - sharesPort: others may listen at the same address, each with a queue of its own (SO_REUSEPORT, socket(7)).
     /// - Throws: `SystemError`, naming bind or listen and the address.
     public init(
         _ address: SocketAddress,
         backlog: Int32 = Listener.defaultBacklog,
-        access: SocketFileAccess = SocketFileAccess()
+        access: SocketFileAccess = SocketFileAccess(),
+        sharesPort: Bool = false
     ) throws {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, kind, 0)
@@ -37,6 +40,7 @@ public final class Listener {
             if case .ipv6 = address { try Self.set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, address) }
             if !address.isLocal {
                 try Self.set(descriptor, SOL_SOCKET, SO_REUSEADDR, address)
+                if sharesPort { try Self.set(descriptor, SOL_SOCKET, SO_REUSEPORT, address) }
                 // Accepted connections inherit it on Linux, which saves a system call for each.
                 try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address)
             }
@@ -66,13 +70,41 @@ public final class Listener {
         try self.init(parsed, backlog: backlog)
     }
 
+    /// Takes over a socket that listens already: from systemd, or from the program that this one replaces.
+    ///
+    /// - Parameter withFile: the file of a Unix socket is this process's from now on: to be removed at the end.
+    /// - Throws: `SystemError` when it is not one, or belongs to another family.
+    package init(adopting descriptor: Int32, withFile: Bool) throws {
+        var (listens, kind): (Int32, Int32) = (0, 0)
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0,
+            getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) == 0
+        else { throw SystemError("take over descriptor", "\(descriptor)", number: errno) }
+        guard listens != 0, kind == Int32(SOCK_STREAM.rawValue), let address = SocketAddress.local(of: descriptor)
+        else {
+            throw SystemError("take over descriptor", "\(descriptor)", number: EINVAL)
+        }
+        _ = spork_set_nonblocking(descriptor)
+        _ = spork_keep_over_exec(descriptor, false)
+        if !address.isLocal { try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address) }
+        self.descriptor = descriptor
+        self.address = address
+        if withFile, case .unix(let path) = address { file = UnixSocketFile(adopting: path) } else { file = nil }
+    }
+
+    /// The socket's number, to be handed over to another program; -1 once this is closed.
+    package var fileDescriptor: Int32 { descriptor }
+
     /// Binds several addresses, or none: when one cannot be had, the socket files of those before it do not stay behind.
     ///
     /// - Throws: `SystemError`, naming the one that could not be had.
-    public static func bind(_ addresses: [SocketAddress]) throws -> [Listener] {
+    public static func bind(
+        _ addresses: [SocketAddress],
+        backlog: Int32 = Listener.defaultBacklog
+    ) throws -> [Listener] {
         var listeners: [Listener] = []
         do {
-            for address in addresses { listeners.append(try Listener(address)) }
+            for address in addresses { listeners.append(try Listener(address, backlog: backlog)) }
             return listeners
         } catch {
             for listener in listeners { listener.removeSocketFile() }

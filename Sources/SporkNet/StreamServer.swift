@@ -41,6 +41,14 @@ public final class StreamServer {
     public private(set) var accepted = 0
     /// Is told when no connection can be accepted for a while; the server goes on by itself.
     public var onTrouble: (any Error) -> Void = { _ in }
+    /// Is told when a connection has begun or ended.
+    package var onCount: () -> Void = {}
+    /// Is asked before each wait for a connection how long to leave new ones to other processes; zero to go to the end of their line, nil to
+    /// stay where this process is.
+    package var stepsBack: () -> Duration? = { nil }
+
+    /// Is told when this process goes on after it has left new connections to others.
+    package var onReturn: () -> Void = {}
 
     private let limits: Limits
     private let handler: (SocketStream) -> any StreamHandler
@@ -125,7 +133,7 @@ public final class StreamServer {
                     room.clear()
                     try await room.wait()
                 }
-                guard let stream = try await listener.accept() else { return }
+                guard let stream = try await next(from: listener) else { return }
                 start(stream)
                 for _ in 1..<limits.acceptsInTurn where connections < limits.connections ?? .max {
                     guard let another = try listener.tryAccept() else { break }
@@ -141,11 +149,26 @@ public final class StreamServer {
         }
     }
 
+    // After a pause one that waits is taken: whoever it was left to may be unable to.
+    private func next(from listener: Listener) async throws -> SocketStream? {
+        if let pause = stepsBack() {
+            // Who joins anew stands last.
+            listener.pause()
+            if pause > .zero {
+                try await sleep(for: pause)
+                onReturn()
+                if !stopping.isSet, let stream = try listener.tryAccept() { return stream }
+            }
+        }
+        return stopping.isSet ? nil : try await listener.accept()
+    }
+
     private func start(_ stream: SocketStream) {
         accepted += 1
         idle.clear()
         let connection = ServedConnection(stream, handler(stream), of: self)
         served[ObjectIdentifier(connection)] = connection
+        onCount()
         if stopping.isSet { connection.drain() }
         connection.start()
     }
@@ -153,6 +176,7 @@ public final class StreamServer {
     /// Forgets a connection that has ended.
     func ended(_ connection: ServedConnection) {
         served[ObjectIdentifier(connection)] = nil
+        onCount()
         room.set()
         if served.isEmpty { idle.set() }
     }

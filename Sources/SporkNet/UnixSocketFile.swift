@@ -49,6 +49,17 @@ package nonisolated struct UnixSocketFile {
         }
     }
 
+    /// The file of a socket that the program before, in this process, has bound; nil when it is gone.
+    package init?(adopting path: String) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        self.init(path: path, device: status.st_dev, inode: status.st_ino, process: getpid())
+    }
+
+    private init(path: String, device: dev_t, inode: ino_t, process: pid_t) {
+        (self.path, self.device, self.inode, self.process) = (path, device, inode, process)
+    }
+
     /// Removes the file if it still is the one that this process has made.
     ///
     /// To be called while the socket is open: as long as it is, its file's number is not given to another.
