@@ -35,6 +35,11 @@ void spork_ignore_signal(int number) {
     sigaction(number, &ignore, NULL);
 }
 
+void spork_ignore_signal_unless_handled(int number) {
+    struct sigaction present;
+    if (sigaction(number, NULL, &present) == 0 && present.sa_handler == SIG_DFL) spork_ignore_signal(number);
+}
+
 int spork_signal_descriptor(const int *signals, size_t count) {
     sigset_t set;
     sigemptyset(&set);

@@ -91,6 +91,9 @@ public nonisolated class AnyCoroutine {
         spork_registry_get(spork_current_task()).map { .fromOpaque($0) }
     }
 
+    /// Whether it is parked, and nobody has woken it.
+    package var isWaiting: Bool { wait.map { !$0.isOver } ?? false }
+
     /// Name and spawn site, for people.
     public var label: String { Self.label(name, file, line) }
 

@@ -157,6 +157,8 @@ public enum EventLoop {
             fatalError("libev cannot make a loop: \(String(cString: strerror(errno)))")
         }
         handle = loop
+        // A peer that is gone is an error of the write, not of the process; sendfile(2) cannot be told so by a flag.
+        spork_ignore_signal_unless_handled(SIGPIPE)
         epoll = spork_newest_epoll()
         readClock()
         // Lives as long as the process: other threads may use it at any time. It keeps nobody waiting.

@@ -224,7 +224,8 @@ package protocol ReadinessObserver: AnyObject {
     }
 
     private func becameReadable() {
-        if storage.pointee.read.waiter == nil, observer == nil { stopReading() } else { wakeReader(.woken) }
+        guard storage.pointee.read.waiter == nil, observer == nil else { return wakeReader(.woken) }
+        if storage.pointee.read.isArmed { stopReading() } else { registration?.leaveAgain() }
     }
 
     private func becameWritable() {

@@ -34,6 +34,7 @@ final class ServedConnection {
     private var coroutine: AnyCoroutine?
     // Between bursts: then, and only then, waking who reads is this object's business.
     private var isWaiting = false
+    private var hasEnded = false
 
     init(_ stream: SocketStream, _ handler: any StreamHandler, of server: StreamServer) {
         self.stream = stream
@@ -81,6 +82,8 @@ final class ServedConnection {
     }
 
     private func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
         coroutine?.cancel()
         coroutine = nil
         stream.close()

@@ -102,20 +102,20 @@ extension SocketStream {
     func waitUntilReadable(through session: TLSSession, until deadline: Deadline) async throws(StreamError) {
         if session.mayHaveInput { return }
         let deadline = try readLimit < .infinity ? min(deadline, waitLimit(readLimit, "read from")) : deadline
-        precondition(!session.waiting.hasReader, "two coroutines wait to read from one stream")
-        session.waiting.hasReader = true
+        precondition(session.waiting.reader.isFree, "two coroutines wait to read from one stream")
+        let ticket = session.waiting.reader.take()
         let outcome = await wait(on: session, for: session.readerNeed ?? .input, until: deadline)
-        session.waiting.hasReader = false
+        session.waiting.reader.leave(ticket)
         if outcome != .woken { throw end(of: outcome, "read from") }
     }
 
     /// Suspends until TLS may get on with writing.
     func waitUntilWritable(through session: TLSSession) async throws(StreamError) {
         let deadline = try writeLimit < .infinity ? waitLimit(writeLimit, "write to") : .never
-        precondition(!session.waiting.hasWriter, "two coroutines wait to write to one stream")
-        session.waiting.hasWriter = true
+        precondition(session.waiting.writer.isFree, "two coroutines wait to write to one stream")
+        let ticket = session.waiting.writer.take()
         let outcome = await wait(on: session, for: session.writerNeed ?? .room, until: deadline)
-        session.waiting.hasWriter = false
+        session.waiting.writer.leave(ticket)
         if outcome != .woken { throw end(of: outcome, "write to") }
     }
 
@@ -141,6 +141,14 @@ extension SocketStream {
             }
             if descriptor >= 0 { shutdown(descriptor, Int32(SHUT_WR)) }
         }
+    }
+
+    /// Lets a close be a plain one, that announces nothing.
+    func forgetTLS() {
+        guard let session = tlsSession else { return }
+        session.waiting.others?.wakeAll(.closed)
+        session.transport.descriptor = -1
+        tlsSession = nil
     }
 
     /// Closes the descriptor, not before the end has been announced.

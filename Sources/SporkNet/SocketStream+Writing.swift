@@ -66,9 +66,8 @@ extension SocketStream {
     /// Writes two pieces of memory behind one another, in one system call where the socket takes them.
     package func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) async throws(StreamError) {
         guard descriptor >= 0 else { throw failure(.closed, "write to") }
-        guard let start = first.baseAddress, let next = second.baseAddress, first.count > 0 else {
-            return try await write(second)
-        }
+        guard let start = first.baseAddress, first.count > 0 else { return try await write(second) }
+        guard let next = second.baseAddress, second.count > 0 else { return try await write(first) }
         if let tlsSession { return try await write(first, second, through: tlsSession) }
         let taken = try taken(spork_send_two(descriptor, start, first.count, next, second.count)) ?? 0
         if taken < first.count {

@@ -99,10 +99,7 @@ public final class StreamServer {
             }
             try await select(.wait(for: stopping) {}, .value(of: failed) {})
             for connection in Array(served.values) { connection.drain() }
-            for listener in listeners {
-                while let stream = try? listener.tryAccept() { start(stream) }
-                listener.close()
-            }
+            for listener in listeners { try await emptyQueue(of: listener) }
             try await idle.wait()
         } catch {
             for listener in listeners { listener.close() }
@@ -110,6 +107,25 @@ public final class StreamServer {
             for loop in loops { loop.cancel() }
             throw error
         }
+    }
+
+    // What the kernel has accepted would be reset with the last hold on the listener. The limits are kept here, too.
+    private func emptyQueue(of listener: Listener) async throws {
+        var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
+        while true {
+            do {
+                while connections >= limits.connections ?? .max {
+                    room.clear()
+                    try await room.wait()
+                }
+                guard let stream = try listener.tryAccept() else { break }
+                start(stream)
+            } catch let error as SystemError where !error.isFatalToListener {
+                onTrouble(error)
+                try await sleep(for: pause.next())
+            }
+        }
+        listener.close()
     }
 
     /// Lets `run` finish what has begun and return.

@@ -44,6 +44,8 @@ nonisolated final class TLSSession {
     var transport: TLSTransport
     /// Whether the handshake has been done.
     private(set) var isEstablished = false
+    // How many bytes go into one record: what is offered to OpenSSL at once must never become two.
+    private var mostInRecord = TLSSession.recordSize
     /// What the last attempt to read needed; nil when it brought something, so that there may be more.
     private(set) var readerNeed: Need?
     /// What the last attempt to write needed; nil when it got on.
@@ -115,6 +117,9 @@ nonisolated final class TLSSession {
         let result = SSL_do_handshake(connection)
         if result == 1 {
             isEstablished = true
+            // A client may have asked for shorter records (RFC 6066, 4).
+            let code = SSL_get_session(connection).map { SSL_SESSION_get_max_fragment_length($0) } ?? 0
+            if (1...4).contains(code) { mostInRecord = 512 << (Int(code) - 1) }
             return .done(0)
         }
         return outcome(of: result)
@@ -148,7 +153,7 @@ nonisolated final class TLSSession {
         if let failure { return .failed(failure) }
         if isEnding { return .failed(.system(number: Self.brokenPipe)) }
         if case let step = flush(), !step.isDone { return step }
-        let count = min(bytes.count, Self.recordSize)
+        let count = min(bytes.count, mostInRecord)
         guard count > 0 else { return .done(0) }
         if turn != EventLoop.turns { (turn, writtenInTurn) = (EventLoop.turns, 0) }
         guard writtenInTurn < Self.mostWrittenInTurn else { return .blocked(.room) }
@@ -173,13 +178,16 @@ nonisolated final class TLSSession {
         guard unsent > 0 else { return .done(0) }
         if let failure { return .failed(failure) }
         begin()
-        // OpenSSL has the record; it wants to be called with as many bytes again and does not look at them.
-        let result = SSL_write(connection, TLSScratch.memory.baseAddress, Int32(unsent))
-        if result > 0 {
-            (unsent, writerNeed) = (0, nil)
-            return .done(0)
+        // OpenSSL has the record; it wants to be called with as many bytes again and does not look at them. If it ever did, nobody's bytes
+        // would be sent, and the connection ends.
+        let result = SSL_write(connection, TLSScratch.zeros.baseAddress, Int32(unsent))
+        guard result > 0 else { return writing(outcome(of: result)) }
+        guard result == Int32(unsent) else {
+            failure = .system(number: EPROTO)
+            return .failed(.system(number: EPROTO))
         }
-        return writing(outcome(of: result))
+        (unsent, writerNeed) = (0, nil)
+        return .done(0)
     }
 
     /// Has the next write be under new keys, and the peer change its own as well (RFC 8446, 4.6.3).
@@ -216,13 +224,19 @@ nonisolated final class TLSSession {
 
     private func prepareClient(of server: String) throws(TLSError) {
         SSL_set_connect_state(connection)
+        // To OpenSSL a name ends at a zero: what is behind would not be checked.
+        guard !server.utf8.contains(0) else { throw Self.cannotBegin(server) }
         let address = a2i_IPADDRESS(server)
         ASN1_OCTET_STRING_free(address)
         var isSet = true
         if address == nil {
             // A name at the root is the same name; the dot does not go on the wire (RFC 6066, 3).
             let name = server.hasSuffix(".") ? String(server.dropLast()) : server
-            SSL_set_hostflags(connection, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+            // The common name is no name of a server's any more (RFC 9525, 2).
+            SSL_set_hostflags(
+                connection,
+                UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+            )
             isSet = spork_tls_set_server_name(connection, name) == 1 && SSL_set1_host(connection, name) == 1
         } else {
             isSet = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), server) == 1

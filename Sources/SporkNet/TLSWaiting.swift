@@ -5,14 +5,34 @@ import SporkLoop
 
 /// The places where coroutines wait on a TLS connection.
 nonisolated struct TLSWaiting {
-    /// A coroutine waits to read.
-    var hasReader = false
-    /// A coroutine waits to write.
-    var hasWriter = false
+    /// Who waits to read.
+    var reader = Seat()
+    /// Who waits to write.
+    var writer = Seat()
     /// Somebody waits for the socket to have input.
     var isForInput = false
     /// Somebody waits for the socket to have room.
     var isForRoom = false
     /// Those who found their place taken.
     var others: WaitList?
+
+    /// A place for one coroutine. One that was cancelled, or is out of time, leaves it when it is its turn; until then it is free already.
+    struct Seat {
+        private var isTaken = false
+        private var coroutine: AnyCoroutine?
+        private var ticket = 0
+
+        var isFree: Bool { !isTaken || coroutine.map { !$0.isWaiting } ?? false }
+
+        mutating func take() -> Int {
+            ticket += 1
+            (isTaken, coroutine) = (true, AnyCoroutine.current)
+            return ticket
+        }
+
+        /// Unless another has come to sit there.
+        mutating func leave(_ ticket: Int) {
+            if ticket == self.ticket { (isTaken, coroutine) = (false, nil) }
+        }
+    }
 }

@@ -108,7 +108,7 @@ package nonisolated struct UnixSocketFile {
 
     // An advisory lock on the directory itself leaves no lock file behind and goes with the process. It is held for as long as a few system
     // calls take; who waits longer than this has met somebody who locks directories for other reasons.
-    private static let mostTries = 1000
+    private static let mostTries = 50
 
     /// A descriptor whose closing ends the lock; -1 where the directory cannot be locked, and then nothing in it is replaced.
     private static func lockDirectory(of path: String) -> Int32 {

@@ -130,4 +130,31 @@ private func exchange(_ text: String, with stream: SocketStream) async throws {
             exit(0)
         }
     }
+
+    @Test("stopping serves what waits in the queue, and no more at once than the limit")
+    func stopWithQueue() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let listener = try Listener(.loopback(port: 0))
+                var limits = StreamServer.Limits()
+                limits.connections = 2
+                var (most, served, now) = (0, 0, 0)
+                let server = StreamServer([listener], limits: limits) { stream in
+                    now += 1
+                    defer { now -= 1 }
+                    (most, served) = (max(most, now), served + 1)
+                    _ = try await stream.read(atMost: 1)
+                }
+                let running = spawn { try await server.run() }
+                var clients: [SocketStream] = []
+                for _ in 0..<20 { clients.append(try await .connect(to: listener.address)) }
+                while now < 2 { try await checkpoint() }
+                server.stop()
+                for client in clients { client.close() }
+                try await running.value(within: .seconds(20))
+                #expect(served == 20 && most == 2)
+            }
+            exit(0)
+        }
+    }
 }

@@ -56,6 +56,34 @@ import Testing
         }
     }
 
+    @Test(
+        "a client that asks for short records gets what was written, and nobody else's bytes, however slowly it reads",
+        arguments: ["-tls1_2", "-tls1_3"]
+    )
+    func shortRecords(version: String) async {
+        await #expect(processExitsWith: .success) { [version] in
+            try tlsProgram { certificates in
+                let listener = try Listener(.loopback(port: 0))
+                let client = try OtherProgram(
+                    "exec openssl s_client -connect \(listener.address) \(version) -maxfraglen 512 -quiet -ign_eof 2>/dev/null"
+                )
+                let stream = try #require(try await listener.accept(within: .seconds(10)))
+                try await stream.secure(with: try certificates.server(), as: .server)
+                try stream.set(.sendBuffer, to: 8_000)
+                let sent = pattern(1_000_000)
+                let writer = spawn { try await stream.write(sent) }
+                // Nothing is taken until the writer has to wait.
+                try await sleep(for: .milliseconds(200))
+                #expect(!writer.isFinished)
+                let received = try await client.stream.read(exactly: sent.count)
+                #expect(received == sent)
+                try await writer.value
+                stream.close()
+                client.end()
+            }
+        }
+    }
+
     @Test("a reader that is faster than we encrypt does not hold the loop")
     func fastReader() async {
         await #expect(processExitsWith: .success) {

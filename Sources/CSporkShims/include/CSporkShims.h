@@ -112,6 +112,9 @@ void spork_unblock_signals(void);
 /// Ignores a signal.
 void spork_ignore_signal(int signal);
 
+/// Ignores a signal if it would do what it does by default.
+void spork_ignore_signal_unless_handled(int signal);
+
 /// A descriptor that becomes readable when one of `signals` arrives; the signals are blocked. Negated errno on failure.
 int spork_signal_descriptor(const int *_Nonnull signals, size_t count);
 
