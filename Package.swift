@@ -20,7 +20,6 @@ let examples: KeyValuePairs = [
     "SpawnAndJoin": "SpawnAndJoin",
     "ProducerAndConsumer": "ProducerAndConsumer",
     "Sleepers": "Sleepers",
-    "CrashingWorkers": "CrashingWorkers",
     "example-broadcast-send": "BroadcastSend",
     "example-broadcast-receive": "BroadcastReceive",
     "example-unix-send": "UnixSend",
@@ -28,6 +27,7 @@ let examples: KeyValuePairs = [
     "example-tcp-server": "TCPServer",
     "example-timeout": "Timeout",
     "example-nonblocking": "Nonblocking",
+    "example-crashing-workers": "CrashingWorkers",
 ]
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.

@@ -123,8 +123,7 @@ final class ServerConnection: StreamHandler {
         let place = row.beginRequest(head.requestText)
         defer {
             row.endRequest(place)
-            row.count(bytesSent: stream.bytesSent - countedBytes)
-            countedBytes = stream.bytesSent
+            countBytes()
         }
         return try await answerUncounted(head)
     }
@@ -195,6 +194,12 @@ final class ServerConnection: StreamHandler {
         input.keep()
         try await stream.write(output.bytes)
         output.removeAll()
+        countBytes()
+    }
+
+    private func countBytes() {
+        server.row?.count(bytesSent: stream.bytesSent - countedBytes)
+        countedBytes = stream.bytesSent
     }
 
     /// Says what was wrong with a request and closes: where the next one would begin is unknown (RFC 9112, 2.2, 9.6).

@@ -23,6 +23,7 @@ public final class Listener {
     /// IPv6 listeners take IPv6 only, so that both kinds can be bound side by side.
     ///
     /// - Parameters:
+    ///   - backlog: how many connections the kernel keeps until they are accepted.
     ///   - access: of a Unix socket's file, from the moment on at which it can be seen.
     ///   - sharesPort: others may listen at the same address, each with a queue of its own (SO_REUSEPORT, socket(7)).
     /// - Throws: `SystemError`, naming bind or listen and the address.
@@ -72,9 +73,9 @@ public final class Listener {
 
     /// Takes over a socket that listens already: from systemd, or from the program that this one replaces.
     ///
-    /// - Parameter withFile: the file of a Unix socket is this process's from now on: to be removed at the end.
+    /// - Parameter ownsFile: a Unix socket's file is this process's to remove.
     /// - Throws: `SystemError` when it is not one, or belongs to another family.
-    package init(adopting descriptor: Int32, withFile: Bool) throws {
+    package init(adopting descriptor: Int32, ownsFile: Bool = false) throws {
         var (listens, kind): (Int32, Int32) = (0, 0)
         var length = socklen_t(MemoryLayout<Int32>.size)
         guard getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0,
@@ -87,9 +88,13 @@ public final class Listener {
         _ = spork_set_nonblocking(descriptor)
         _ = spork_keep_over_exec(descriptor, false)
         if !address.isLocal { try Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, address) }
+        if ownsFile, case .unix(let path) = address {
+            file = UnixSocketFile(adopting: path)
+        } else {
+            file = nil
+        }
         self.descriptor = descriptor
         self.address = address
-        if withFile, case .unix(let path) = address { file = UnixSocketFile(adopting: path) } else { file = nil }
     }
 
     /// The socket's number, to be handed over to another program; -1 once this is closed.

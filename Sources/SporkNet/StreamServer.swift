@@ -55,6 +55,7 @@ public final class StreamServer {
     private let stopping = Event()
     private let idle = Event()
     private let room = Event()
+    private let called = Event()
     private var served: [ObjectIdentifier: ServedConnection] = [:]
     /// Silent connections that have kept their coroutine.
     var waitingCoroutines = 0
@@ -140,6 +141,9 @@ public final class StreamServer {
         }
     }
 
+    /// Ends a time in which new connections are left to others.
+    package func comeBack() { called.set() }
+
     private func acceptConnections(from listener: Listener) async throws {
         var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
         while !stopping.isSet {
@@ -171,7 +175,8 @@ public final class StreamServer {
             // Who joins anew stands last.
             listener.pause()
             if pause > .zero {
-                try await sleep(for: pause)
+                called.clear()
+                _ = try await called.wait(within: pause)
                 onReturn()
                 if !stopping.isSet, let stream = try listener.tryAccept() { return stream }
             }

@@ -49,10 +49,10 @@ package nonisolated struct UnixSocketFile {
         }
     }
 
-    /// The file of a socket that the program before, in this process, has bound; nil when it is gone.
+    /// Takes over the file of a socket that the program before has bound in this process; nil when it is gone.
     package init?(adopting path: String) {
         var status = stat()
-        guard lstat(path, &status) == 0 else { return nil }
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
         self.init(path: path, device: status.st_dev, inode: status.st_ino, process: getpid())
     }
 

@@ -20,10 +20,9 @@ final class ControlSocket {
         var hasBegun = false
     }
 
-    let path: String
     private(set) var descriptor: Int32
     private(set) var clients: [Int32: Client] = [:]
-    private let file: UnixSocketFile?
+    private var file: UnixSocketFile?
 
     /// Binds the path.
     ///
@@ -33,18 +32,15 @@ final class ControlSocket {
             throw SystemError("bind the control socket", path, number: EINVAL)
         }
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let descriptor = socket(AF_UNIX, kind, 0)
+        descriptor = socket(AF_UNIX, kind, 0)
         guard descriptor >= 0 else { throw SystemError("socket for", path, number: errno) }
         do {
-            // Never there with more rights than these.
-            let file = try UnixSocketFile.bind(descriptor, to: path, access: SocketFileAccess(mode: 0o600))
-            guard listen(descriptor, 16) == 0 else {
-                let failure = errno
-                file.remove()
-                throw SystemError("listen on the control socket", path, number: failure)
+            file = try UnixSocketFile.bind(descriptor, to: path, access: SocketFileAccess(mode: 0o600))
+            guard listen(descriptor, Int32(Self.mostClients)) == 0 else {
+                throw SystemError("listen on", path, number: errno)
             }
-            (self.path, self.descriptor, self.file) = (path, descriptor, file)
         } catch {
+            file?.remove()
             Glibc.close(descriptor)
             throw error
         }
@@ -52,23 +48,26 @@ final class ControlSocket {
 
     /// Takes over one that the program before has bound, with clients that wait for the end of an upgrade.
     init(path: String, adopting descriptor: Int32, clients: [Int32]) {
-        (self.path, self.descriptor, file) = (path, descriptor, UnixSocketFile(adopting: path))
+        (file, self.descriptor) = (UnixSocketFile(adopting: path), descriptor)
         for client in clients {
             self.clients[client] = Client(descriptor: client, waitsFor: .upgrade, hasBegun: true)
         }
     }
 
     /// Takes a client, if one waits and may.
-    func accept() {
+    ///
+    /// - Returns: whether one waited.
+    func accept() -> Bool {
         let client = spork_accept(descriptor)
-        guard client >= 0 else { return }
+        guard client >= 0 else { return false }
         var user: uid_t = 0
         guard spork_peer_user(client, &user) == 0, user == 0 || user == geteuid(), clients.count < Self.mostClients
         else {
             Glibc.close(client)
-            return
+            return true
         }
         clients[client] = Client(descriptor: client)
+        return true
     }
 
     /// Reads what a client has sent.

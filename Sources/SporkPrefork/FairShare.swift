@@ -2,8 +2,8 @@
 // idle machine would give all connections to one worker. One that has more than its share goes to the end of the line, which costs two
 // system calls and wakes nobody; one that has far more, as in a burst that finds the others asleep, leaves the line for a moment.
 //
-// Nobody ever leaves the queue unattended: a worker leaves the line only when one that has less stands in it, says so before it looks, and
-// comes back by itself.
+// Nobody ever leaves the queue unattended: a worker leaves the line only when one that has less stands in it, says so before it looks,
+// comes back by itself, and is called back by one that has more and finds itself alone.
 
 /// The rule by which connections are shared among workers.
 package nonisolated enum FairShare {
@@ -27,6 +27,8 @@ package nonisolated enum FairShare {
         case last
         /// Not in it, for a moment.
         case aside
+        /// Not in it as soon as somebody who has less has been called back: nobody else stands there.
+        case alone
     }
 
     /// So few connections are no load, and as many more than its share a worker may have before it stands aside.
@@ -46,7 +48,8 @@ package nonisolated enum FairShare {
             if sibling.isListening, sibling.connections < connections { othersListen = true }
         }
         let share = Double(sum) / Double(count)
-        if !othersListen || Double(connections) <= share { return .same }
-        return Double(connections) >= share * (1 + tolerance) + Double(slack) ? .aside : .last
+        if Double(connections) <= share { return .same }
+        if Double(connections) < share * (1 + tolerance) + Double(slack) { return othersListen ? .last : .same }
+        return othersListen ? .aside : .alone
     }
 }

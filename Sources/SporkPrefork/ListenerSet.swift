@@ -1,6 +1,5 @@
 // The listening sockets of a server: bound by the master, inherited from systemd, or handed over by the program that this one
 // replaces. The master keeps all of them open, so that no connection is refused while workers come and go.
-import CSporkShims
 import Glibc
 import SporkNet
 
@@ -29,12 +28,14 @@ public final class ListenerSet {
         let wanted: [SocketAddress]
         if let handover = Handover.inherited {
             for (descriptor, slot) in handover.listeners {
-                let listener = try Listener(adopting: descriptor, withFile: true)
+                // What systemd has passed to the first program is still systemd's.
+                let isOwn = !SystemdSockets.descriptors.contains(descriptor)
+                let listener = try Listener(adopting: descriptor, ownsFile: isOwn)
                 if slot == 0 { shared.append(listener) } else { own[slot, default: []].append(listener) }
             }
             wanted = []
         } else {
-            shared = try SystemdSockets.descriptors.map { try Listener(adopting: $0, withFile: false) }
+            shared = try SystemdSockets.descriptors.map { try Listener(adopting: $0) }
             let inherited = Set(shared.map(\.address))
             let standard = shared.isEmpty && addresses.isEmpty ? standard.map { [$0] } ?? [] : []
             wanted = (addresses + standard).filter { !inherited.contains($0) }
@@ -43,7 +44,7 @@ public final class ListenerSet {
         let bound = try Listener.bind(wanted.filter { !ports.contains($0) }, backlog: settings.backlog)
         shared += bound
         do { own[1] = try (own[1] ?? []) + Self.bind(ports, settings) } catch {
-            bound.forEach { $0.removeSocketFile() }
+            for listener in bound { listener.removeSocketFile() }
             throw error
         }
         if own[1]?.isEmpty == true { own[1] = nil }
@@ -77,6 +78,7 @@ public final class ListenerSet {
     /// Closes this process's hold on everything and removes the files of Unix sockets, unless somebody has replaced them.
     func close() {
         for listener in shared + own.values.flatMap({ $0 }) {
+            // While it is open: then it cannot be another's.
             listener.removeSocketFile()
             listener.close()
         }

@@ -5,7 +5,7 @@ extension Master {
     /// Takes clients and answers what they ask.
     func answerClients() {
         guard let control, control.descriptor >= 0 else { return }
-        control.accept()
+        while control.accept() {}
         for client in Array(control.clients.keys) {
             control.flush(client)
             for line in control.receive(from: client) { answer(line, client, control) }

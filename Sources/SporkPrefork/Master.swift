@@ -192,6 +192,7 @@ public final class Master {
             guard let row = scoreboard?.row(row) else { return }
             report(.recycled(slot: row.slot, pid: row.pid, reason: reason))
         case .serving:
+            showTitle()
             manager.ready(status: statusLine)
             started()
         case .announceStop:

@@ -16,7 +16,8 @@ struct Privileges {
     init(_ settings: ServerSettings) throws {
         affinity = settings.affinity
         var processors = [Int32](repeating: 0, count: 1024)
-        usable = Array(processors.prefix(spork_usable_processors(&processors, processors.count)))
+        let count = spork_usable_processors(&processors, processors.count)
+        usable = Array(processors.prefix(count))
         var (user, group) = (geteuid(), getegid())
         if let name = settings.user {
             let failure = -spork_find_user(name, &user, &group)

@@ -116,6 +116,7 @@ public final class Worker {
     func watchSignals() -> [SignalWatcher] {
         [
             SignalWatcher(SIGTERM) { MainActor.assumeIsolated { self.drain() } },
+            SignalWatcher(SIGURG) { MainActor.assumeIsolated { self.server?.comeBack() } },
             SignalWatcher(SIGQUIT) { _exit(0) },
             SignalWatcher(SIGUSR1) { MainActor.assumeIsolated { self.onReopenLogs() } },
         ]
@@ -132,10 +133,22 @@ public final class Worker {
             row.isListening = false
             place = FairShare.place(with: connections, siblings: siblings)
         }
-        if place == .aside { return pause.next() }
+        // Who is called back looks at once; should it be unable to, this one returns by itself.
+        if place == .aside || (place == .alone && callBack()) { return pause.next() }
         pause.reset()
         row.isListening = !draining.isSet
         return place == .last ? .zero : nil
+    }
+
+    /// Has the sibling with the fewest connections take new ones again.
+    ///
+    /// - Returns: whether there is one that stands aside.
+    private func callBack() -> Bool {
+        let others = (0..<scoreboard.usedRows).lazy.filter { $0 != self.row.index }.map { self.scoreboard.row($0) }
+        let rested = others.filter { $0.state == .ready && !$0.isListening }
+        guard let row = rested.min(by: { $0.openConnections < $1.openConnections }), row.pid > 0 else { return false }
+        // Ignored by whoever does not know it: the number may be another process's by now.
+        return Glibc.kill(row.pid, SIGURG) == 0
     }
 
     private var siblings: some Sequence<FairShare.Sibling> {

@@ -242,14 +242,18 @@ class Operations:
         return "nobody idle"
 
     def kill_if_idle(self, pid: int) -> bool:
-        os.kill(pid, signal.SIGSTOP)
-        # It has stopped when the system says so.
-        wait_for_state(pid, "TZ")
-        if sockets(pid) == sockets(self.master, listening=True):
-            os.kill(pid, signal.SIGKILL)
-            self.settled()
-            return True
-        os.kill(pid, signal.SIGCONT)
+        try:
+            os.kill(pid, signal.SIGSTOP)
+            # It has stopped when the system says so.
+            wait_for_state(pid, "TZ")
+            if sockets(pid) == sockets(self.master, listening=True):
+                os.kill(pid, signal.SIGKILL)
+                self.settled()
+                return True
+            os.kill(pid, signal.SIGCONT)
+        except (FileNotFoundError, ProcessLookupError):
+            # It was on its way out.
+            pass
         return False
 
     def settled(self) -> dict:

@@ -10,13 +10,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from ledger import Control
 
 
 def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """How many descriptors a process keeps: what it is about to close is not counted."""
+    counts = []
+    for _ in range(20):
+        counts.append(len(os.listdir(f"/proc/{pid}/fd")))
+        time.sleep(0.01)
+    return min(counts)
 
 
 def memory(pid: int) -> int:
@@ -47,7 +53,7 @@ def run(binary: str, reloads: int, say=print) -> None:
             before = reload(20)
             after = reload(reloads)
             say(f"{reloads} reloads: descriptors and KB of master {before[:2]} -> {after[:2]}, of a worker {before[2:]} -> {after[2:]}")
-            assert after[0] == before[0] and after[2] == before[2], "descriptors have leaked"
+            assert after[0] <= before[0] and after[2] <= before[2], "descriptors have leaked"
             assert after[1] - before[1] < 256 and after[3] - before[3] < 256, "memory has grown"
             assert control.status()["generation"] == 21 + reloads
             process.send_signal(signal.SIGTERM)

@@ -1,12 +1,12 @@
 // What a crash costs when each worker is a process: one of them traps or spins for ever, its neighbours go on, and a new one takes its
-// place. Run it: swift run CrashingWorkers 127.0.0.1:8080, then ask for /, /trap and /spin and see what it says.
+// place. Run it: swift run example-crashing-workers 127.0.0.1:8080, then ask for /, /trap and /spin and see what it says.
 import Glibc
 import Spork
 
-let usage = "usage: CrashingWorkers ADDRESS [WORKERS [SECONDS]]"
+let usage = "usage: example-crashing-workers ADDRESS [WORKERS [SECONDS]]"
 
 func complain(_ message: String) {
-    let line = Array("CrashingWorkers: \(message)\n".utf8)
+    let line = Array("example-crashing-workers: \(message)\n".utf8)
     _ = write(STDERR_FILENO, line, line.count)
 }
 
