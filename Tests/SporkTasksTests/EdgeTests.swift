@@ -5,6 +5,17 @@ import SporkLoop
 import SporkTasks
 import Testing
 
+/// How many descriptors of processes (pidfd_open(2)) this process has.
+private nonisolated func processDescriptors() -> Int {
+    (0..<512).count { descriptor in
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { target in
+            let length = readlink("/proc/self/fd/\(descriptor)", target.baseAddress, 64)
+            return length > 0
+                && String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self).contains("pidfd")
+        }
+    }
+}
+
 @Suite struct EdgeTests {
     @Test("12: an outer and an inner limit that are over in the same turn: the outer one is thrown")
     func limitsOfOneTurn() async {
@@ -129,13 +140,10 @@ import Testing
             try program {
                 let child = spork_fork()
                 if child == 0 { while true { pause() } }
-                let before = spork_open_process(child)
-                close(before)
+                let before = processDescriptors()
                 for _ in 0..<10 { _ = try ChildExits(of: child) }
                 await settle()
-                let after = spork_open_process(child)
-                close(after)
-                same(after, before)
+                same(processDescriptors(), before)
                 kill(child, SIGKILL)
                 waitpid(child, nil, 0)
                 var iterator = try ChildExits(of: getppid()).makeAsyncIterator()
@@ -212,16 +220,16 @@ import Testing
     func blame() async {
         await #expect(processExitsWith: .success) {
             try program {
-                EventLoop.blockedLimit = .milliseconds(20)
+                EventLoop.blockedLimit = .milliseconds(250)
                 var reports: [EventLoop.BlockedReport] = []
                 EventLoop.onBlocked = { reports.append($0) }
-                for _ in 0..<20 {
+                for _ in 0..<3 {
                     await spawn("innocent") {}.join()
-                    await Task { _ = usleep(25_000) }.value
+                    await Task { _ = usleep(300_000) }.value
                 }
                 await settle()
-                #expect(reports.count == 20)
-                #expect(reports.allSatisfy { $0.coroutine == nil }, "\(reports)")
+                #expect(reports.count(where: { $0.coroutine == nil }) >= 3)
+                #expect(!reports.contains { $0.coroutine?.contains("innocent") ?? false }, "\(reports)")
             }
         }
     }
