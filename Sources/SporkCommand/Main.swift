@@ -29,7 +29,7 @@ struct SporkCommand: ParsableCommand {
         commandName: "spork",
         abstract: "The pre-fork coroutine server for Swift.",
         version: "0.1.0",
-        subcommands: [ServeCommand.self, EchoCommand.self, BenchCommand.self]
+        subcommands: [ServeCommand.self, EchoCommand.self, BenchCommand.self, CtlCommand.self]
     )
 }
 

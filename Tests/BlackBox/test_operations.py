@@ -90,6 +90,31 @@ def test_control_socket(served, spork: str, site: Path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_ctl(served, spork: str, tmp_path: Path):
+    """spork ctl waits for the verdict and says it, with an exit code of its own."""
+    server, control = served("-w", "1")
+
+    def ctl(*arguments: str, path: str = control.path) -> tuple[int, str, str]:
+        done = subprocess.run([spork, "ctl", "--control", path, *arguments], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, error = ctl("status")
+    assert (code, error) == (0, "") and out.startswith(f"master {server.master}, generation 1, 1 of 1 workers serve")
+    assert len(json.loads(ctl("status", "json")[1])["workers"]) == 1
+    before = server.workers()
+    assert ctl("reload")[0] == 0
+    assert not set(before) & set(server.workers()), "a reload that was done has replaced every worker"
+    assert ctl("workers", "2")[0] == 0
+    wait_until(lambda: len(server.workers()) == 2)
+    code, _, error = ctl("dance")
+    assert code == 2 and error.startswith("spork: ") and error.count("\n") == 1
+    assert ctl("status", path=str(tmp_path / "nobody")) == (
+        1, "", f"spork: connect unix:{tmp_path}/nobody: no such file or directory\n",
+    )
+    assert ctl("stop")[0] == 0
+    assert server.process.wait(10) == 0
+
+
 def test_control_socket_is_for_its_user(served, tmp_path: Path):
     """Somebody else is turned away by the kernel's word, even where the file lets him in."""
     server, control = served("-w", "1")
