@@ -1,6 +1,7 @@
 """What an operator does to a server, and what must not happen then: reloads and upgrades that fail, workers that hang or crash."""
 
 import contextlib
+import json
 import os
 import re
 import select
