@@ -11,6 +11,17 @@ struct BenchCommand: ParsableCommand {
             Closed loop: each connection sends its next request when it has the answer to the last. Every answer's \
             latency is counted, in an exact histogram. Ctrl-C ends a run with what there is.
 
+            Exit codes: 0 for a run with answers, 1 when there was none or no run, 2 for wrong usage, 130 after Ctrl-C.
+
+            The verdict is ERRORS when anything failed or an answer was an error; GENERATOR-BOUND when a load process \
+            ran or was ready to run for more than 90 % of the time, or when the p99 of its own lag is more than 1 ms \
+            and than a tenth of the latency's; STARVED when connections had no answer or fewer than 90 % of the \
+            requests that should be out were out on average; else VALID.
+
+            --format json prints one object: requests, duration_seconds, requests_per_second; errors by kind and \
+            errors.total; latency_microseconds with min, mean, p50, p90, p99, p99_9, max (null without an answer); \
+            generator with cpu_seconds and lag_p99_microseconds; server; verdict.
+
             With --sweep, the command of --spawn is run once for each number of workers, with {workers} and {port} \
             filled in, and measured: spork bench --sweep workers=1,2,4 --spawn 'spork serve site -w {workers} \
             -b 127.0.0.1:{port}'
@@ -36,13 +47,13 @@ struct BenchCommand: ParsableCommand {
         name: [.customShort("d", allowingJoined: true), .long],
         help: ArgumentHelp("How long: 500ms, 10s, 2m, 1h.", valueName: "time")
     )
-    var duration = TimeArgument(seconds: 10)
+    var duration = DurationArgument(.seconds(10))
 
     @Option(
         name: [.customShort("T", allowingJoined: true), .long],
         help: ArgumentHelp("How long an answer may take.", valueName: "time")
     )
-    var timeout = TimeArgument(seconds: 2)
+    var timeout = DurationArgument(.seconds(2))
 
     @Option(
         name: [.customShort("H", allowingJoined: true), .long],
@@ -52,6 +63,9 @@ struct BenchCommand: ParsableCommand {
 
     @Flag(name: [.customShort("L"), .long], help: "Print the latency distribution, which is always printed.")
     var latency = false
+
+    @Option(help: ArgumentHelp("How to print the result.", valueName: "text|json"))
+    var format = LoadFormat.text
 
     @Option(help: ArgumentHelp("Numbers of workers to measure one after the other.", valueName: "workers=1,2,4"))
     var sweep: SweepArgument?
@@ -93,9 +107,10 @@ struct BenchCommand: ParsableCommand {
         )
         plan.timeout = timeout.duration
         plan.fields = header
-        Console.say(LoadSummary.heading(plan))
+        if format == .text { Console.say(LoadSummary.heading(plan)) }
         let result = try LoadRun(plan, showsProgress: LoadRun.canShowProgress).run()
-        Console.say(LoadSummary(plan, result).text)
+        let summary = LoadSummary(plan, result)
+        Console.say(format == .text ? summary.text : summary.json.text)
         if result.isInterrupted { throw ExitCode(130) }
         if result.tally.responses == 0 {
             Console.complain("\(url) gave no answer")
@@ -114,7 +129,9 @@ struct BenchCommand: ParsableCommand {
         )
         sweep.timeout = timeout.duration
         sweep.fields = header
-        let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { Console.say($0) }
+        let isText = format == .text
+        let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
+        if !isText { Console.say(sweep.json(rows).text) }
         if rows.contains(where: \.result.isInterrupted) { throw ExitCode(130) }
         if rows.contains(where: { $0.result.tally.responses == 0 }) {
             Console.complain("a server gave no answer")
@@ -130,26 +147,9 @@ extension String {
     }
 }
 
-/// A time as an argument: a number of seconds, or a number with ms, s, m or h.
-struct TimeArgument: ExpressibleByArgument {
-    let duration: Duration
-    private let text: String
-
-    init(seconds: Int) {
-        duration = .seconds(seconds)
-        text = "\(seconds)s"
-    }
-
-    init?(argument: String) {
-        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("", 1)]
-        guard let (unit, factor) = units.first(where: { argument.hasSuffix($0.0) }),
-            let number = Double(argument.dropLast(unit.count)), number >= 0, number * factor <= 86_400 * 365
-        else { return nil }
-        duration = .milliseconds(Int64((number * factor * 1000).rounded()))
-        text = argument
-    }
-
-    var defaultValueDescription: String { text }
+/// How a result is printed.
+enum LoadFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
 }
 
 /// "workers=1,2,4" as an argument.

@@ -14,6 +14,7 @@ final class LoadConnection {
     private var input = InputBuffer()
     private var parser = ResponseParser()
     private var pause = 10
+    private var isServed = false
 
     init(_ process: LoadProcess) { self.process = process }
 
@@ -21,11 +22,14 @@ final class LoadConnection {
     func run() async {
         while process.isRunning {
             guard let stream = await connectedStream() else { continue }
-            let start = Self.nanoseconds()
+            let start = LoadClock.now
             do {
                 let keepsAlive = try await exchange(on: stream)
-                process.tally.latencies.record(Self.nanoseconds() - start)
+                process.tally.latencies.record(LoadClock.now - start)
                 process.tally.responses += 1
+                if !isServed {
+                    (isServed, process.tally.servedConnections) = (true, process.tally.servedConnections + 1)
+                }
                 if process.isRunning { process.tally.responsesInTime += 1 }
                 if !keepsAlive { drop() }
             } catch {
@@ -39,6 +43,8 @@ final class LoadConnection {
     private func connectedStream() async -> SocketStream? {
         if let stream { return stream }
         do {
+            let start = LoadClock.now
+            defer { process.tally.connecting += Int(LoadClock.now - start) }
             let stream = try await SocketStream.connect(to: process.plan.target.address, within: process.plan.timeout)
             stream.readTimeout = process.plan.timeout
             stream.writeTimeout = process.plan.timeout
@@ -112,12 +118,6 @@ final class LoadConnection {
                 throw error.reason == .timedOut ? .timeout : .read
             }
         }
-    }
-
-    private static func nanoseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 }
 

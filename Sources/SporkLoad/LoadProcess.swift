@@ -2,6 +2,7 @@
 // answer has come it writes its tally to the pipe and is gone.
 import CSporkShims
 import Glibc
+import Histogram
 import SporkLoop
 import SporkTasks
 
@@ -48,6 +49,9 @@ final class LoadProcess {
     private func run() async {
         connections = (0..<plan.connections(of: number)).map { _ in LoadConnection(self) }
         let coroutines = connections.map { connection in spawn { await connection.run() } }
+        let before = SchedulerTimes.own
+        let start = LoadClock.now
+        let probing = spawn("measure lag") { try await LagProbe.run { self.tally.lags.record($0) } }
         let reporting = spawn("report progress") {
             while true {
                 try await sleep(for: .milliseconds(50))
@@ -60,6 +64,10 @@ final class LoadProcess {
         }
         for coroutine in coroutines { await coroutine.join() }
         reporting.cancel()
+        probing.cancel()
+        let after = SchedulerTimes.own
+        tally.elapsed = Int(LoadClock.now - start)
+        tally.demand = Int(after.running - before.running + after.waiting - before.waiting)
     }
 
     private func endNow() { end = .after(.zero) }

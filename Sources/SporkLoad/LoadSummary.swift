@@ -4,8 +4,8 @@ import Histogram
 
 /// The text of a run's result.
 public struct LoadSummary {
-    private let plan: LoadPlan
-    private let result: LoadRun.Result
+    let plan: LoadPlan
+    let result: LoadRun.Result
 
     /// A summary of `result`, which came of `plan`.
     public init(_ plan: LoadPlan, _ result: LoadRun.Result) {
@@ -29,7 +29,7 @@ public struct LoadSummary {
 
     /// What is printed after it.
     public var text: String {
-        ([statistics, distribution, totals] + problems + [rates, generator]).joined(separator: "\n") + "\n"
+        ([statistics, distribution, totals] + problems + [rates, generator, judgement]).joined(separator: "\n") + "\n"
     }
 
     private var statistics: String {
@@ -105,6 +105,10 @@ public struct LoadSummary {
         return "Generator CPU: \(LoadText.fixed(share, 0))% of \(Self.count(plan.processes, "core", "cores")), "
             + "\(LoadText.fixed(perRequest, 2)) us a request "
             + "(user \(LoadText.fixed(result.userSeconds, 2)) s, system \(LoadText.fixed(result.systemSeconds, 2)) s)"
+    }
+
+    private var judgement: String {
+        "Verdict: \(verdict.word.rawValue)" + (verdict.reason.isEmpty ? "" : ", \(verdict.reason)")
     }
 
     private static func count(_ number: Int, _ one: String, _ many: String) -> String {

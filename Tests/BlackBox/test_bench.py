@@ -1,5 +1,6 @@
 """The load generator from outside: its report, its exit codes, and whether its count is the server's."""
 
+import json
 import os
 import pty
 import re
@@ -71,6 +72,7 @@ def test_report(spork: str, start, site: Path):
         r"^    Latency +[\d.]+[mu]?s +[\d.]+[mu]?s +[\d.]+[mu]?s +[\d.]+%$", r"^    Req/Sec +[\d.]+k? +[\d.]+k? +[\d.]+k? +[\d.]+%$",
         r"^  Latency Distribution\n +50% +[\d.]+[mu]?s\n +75% .*\n +90% .*\n +99% .*\n +99\.9% .*\n +99\.99% ",
         r"^  \d+ requests in 1\.00s, [\d.]+[KMG]?B read$", r"^Requests/sec: +[\d.]+$", r"^Transfer/sec: +[\d.]+[KMG]?B$",
+        r"^Verdict: [A-Z-]+",
         r"^Generator CPU: \d+% of 2 cores, [\d.]+ us a request \(user [\d.]+ s, system [\d.]+ s\)$",
     ]:
         assert re.search(pattern, result.stdout, re.M), f"{pattern}\n{result.stdout}"
@@ -78,6 +80,38 @@ def test_report(spork: str, start, site: Path):
     rate = float(re.search(r"Requests/sec: +([\d.]+)", result.stdout)[1])
     assert requests_of(result.stdout) == pytest.approx(rate, rel=0.05)
     server.stop()
+
+
+def test_json(spork: str):
+    """One object, with the names that are documented, and nothing else on either output."""
+    server = CountingServer()
+    result = bench(spork, server.url, "-c4", "-t2", "-d1s", "--format", "json")
+    assert (result.returncode, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    assert found["requests"] == server.count > 500 and found["duration_seconds"] == 1 and found["interrupted"] is False
+    assert found["requests_per_second"] == pytest.approx(found["requests"], rel=0.05)
+    assert found["errors"] and not any(found["errors"].values()) and "total" in found["errors"]
+    latency = [found["latency_microseconds"][name] for name in ("min", "p50", "p90", "p99", "p99_9", "max")]
+    assert latency == sorted(latency) and 1 < latency[0] <= found["latency_microseconds"]["mean"] <= latency[-1] < 2e6
+    generator = found["generator"]
+    assert 0 < generator["cpu_seconds"] < 3 and 0 < generator["lag_p99_microseconds"] < 1e6 and generator["connections_served"] == 4
+    # Four connections, always asking: Little's law finds them all.
+    assert generator["requests_out_on_average"] == pytest.approx(4, rel=0.15)
+    assert found["server"] is None and found["verdict"] in ("VALID", "GENERATOR-BOUND")
+
+
+def test_json_of_failures(spork: str):
+    """Errors by kind, and the verdict that goes with them; without an answer there are no latencies."""
+    result = bench(spork, CountingServer(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").url, "-c2", "-t1", "-d300ms", "--format", "json")
+    found = json.loads(result.stdout)
+    assert result.returncode == 0 and found["verdict"] == "ERRORS"
+    assert found["errors"]["total"] == found["errors"]["status"] == found["requests"] > 10
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    result = bench(spork, url, "-c2", "-t1", "-d300ms", "--format", "json")
+    found = json.loads(result.stdout)
+    assert result.returncode == 1 and found["verdict"] == "ERRORS" and found["requests"] == 0
+    assert found["errors"]["connect"] == found["errors"]["total"] > 1 and found["latency_microseconds"]["p99"] is None
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -129,7 +163,7 @@ def test_unreachable(spork: str):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["http://127.0.0.1/", "-c0"], ["http://127.0.0.1/", "-dx"], ["http://127.0.0.1/", "-d0"], ["http://127.0.0.1/", "--nope"],
+    [[], ["http://127.0.0.1/", "-c0"], ["http://127.0.0.1/", "-dx"], ["http://127.0.0.1/", "-d0"], ["http://127.0.0.1/", "--nope"], ["http://127.0.0.1/", "--format", "yaml"],
      ["--sweep", "workers=1"], ["--sweep", "workers=x", "--spawn", "a {port}"], ["--sweep", "workers=1", "--spawn", "a"]],
 )
 def test_bad_usage(spork: str, arguments: list[str]):
@@ -181,6 +215,15 @@ def test_sweep(spork: str, site: Path):
     for row in rows:
         assert float(row[1]) > 100 and 0.5 < float(row[4]) < 1000 and row[9] == "0"
     assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and str(site) in command_of(pid)]
+
+
+def test_sweep_as_json(spork: str, site: Path):
+    """The same as one object."""
+    command = f"'{spork}' serve '{site}' -w {{workers}} -b 127.0.0.1:{{port}}"
+    result = bench(spork, "--sweep", "workers=1,2", "--spawn", command, "-c8", "-t1", "-d500ms", "--format", "json")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout)["rows"]
+    assert [row["workers"] for row in rows] == [1, 2] and all(row["requests"] > 50 and row["server"]["user_seconds"] >= 0 for row in rows)
 
 
 def test_sweep_of_nothing(spork: str):
