@@ -20,6 +20,7 @@ extension LoadSummary {
         evidence.connections = plan.connections
         evidence.wanted = plan.connections
         evidence.served = tally.servedConnections
+        if plan.schedule != nil { (evidence.scheduled, evidence.sent) = (tally.scheduled, tally.sent) }
         return evidence
     }
 
@@ -38,7 +39,7 @@ extension LoadSummary {
 
     var members: [JSONValue.Member] {
         let (tally, verdict) = (result.tally, self.verdict)
-        return [
+        let members: [JSONValue.Member] = [
             .init("url", .string(plan.target.url)),
             .init("connections", .integer(plan.connections)),
             .init("processes", .integer(plan.processes)),
@@ -53,6 +54,20 @@ extension LoadSummary {
             .init("server", .null),
             .init("verdict", .string(verdict.word.rawValue)),
             .init("verdict_reason", .string(verdict.reason)),
+            .init("sent", .integer(tally.sent)),
+            .init("unanswered", .integer(tally.unanswered)),
+        ]
+        return members + openLoop
+    }
+
+    private var openLoop: [JSONValue.Member] {
+        guard let schedule = plan.schedule else { return [] }
+        let tally = result.tally
+        return [
+            .init("rate", .number(schedule.meanRate)),
+            .init("scheduled", .integer(tally.scheduled)),
+            .init("unsent", .integer(tally.unsent)),
+            .init("service_microseconds", Self.microseconds(tally.services)),
         ]
     }
 

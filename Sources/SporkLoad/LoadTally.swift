@@ -26,6 +26,14 @@ public struct LoadTally {
     public var bytesRead = 0
     /// Answers with a status of 400 or higher, or below 200.
     public var unsuccessful = 0
+    /// Requests that were sent, or tried to be.
+    public var sent = 0
+    /// Requests that were due, in an open loop.
+    public var scheduled = 0
+    /// Those of them that were still waiting for a connection when the time was over.
+    public var unsent = 0
+    /// Requests that were out when somebody ended the run.
+    public var unanswered = 0
     /// Connections that had at least one answer.
     public var servedConnections = 0
     /// Time that connections took to be made, all together, in nanoseconds.
@@ -36,8 +44,13 @@ public struct LoadTally {
     public var demand = 0
     /// Failures by kind.
     public var failures = [Int](repeating: 0, count: Failure.allCases.count)
-    /// Latencies in nanoseconds: from the start of sending a request to the last byte of its answer.
+    /// Latencies in nanoseconds, to the last byte of the answer: from the start of sending the request, in an open loop from the
+    /// moment at which it was due.
+    ///
+    /// Requests that have timed out, that were not sent or not answered are in here with the time that they had taken by then.
     public var latencies = LoadTally.emptyHistogram
+    /// Of an open loop: the time from the start of sending to the last byte, in nanoseconds.
+    public var services = LoadTally.emptyHistogram
     /// How late the generator itself was, in nanoseconds.
     public var lags = LoadTally.emptyHistogram
 
@@ -51,10 +64,13 @@ public struct LoadTally {
 
     // Counters that add up; of the others the largest counts.
     private static let sums: [WritableKeyPath<LoadTally, Int>] = [
-        \.responses, \.responsesInTime, \.bytesRead, \.unsuccessful, \.servedConnections, \.connecting,
+        \.responses, \.responsesInTime, \.bytesRead, \.unsuccessful, \.servedConnections, \.connecting, \.sent,
+        \.scheduled, \.unsent, \.unanswered,
     ]
     private static let maxima: [WritableKeyPath<LoadTally, Int>] = [\.elapsed, \.demand]
-    private static let histograms: [WritableKeyPath<LoadTally, Histogram<UInt64>>] = [\.latencies, \.lags]
+    private static let histograms: [WritableKeyPath<LoadTally, Histogram<UInt64>>] = [
+        \.latencies, \.services, \.lags,
+    ]
 
     /// Failures of all kinds.
     public var failureCount: Int { failures.reduce(0, +) }
@@ -65,7 +81,7 @@ public struct LoadTally {
     /// Failures of one kind.
     public func count(of failure: Failure) -> Int { failures[failure.rawValue] }
 
-    mutating func count(_ failure: Failure) { failures[failure.rawValue] += 1 }
+    mutating func count(_ failure: Failure, _ times: Int = 1) { failures[failure.rawValue] += times }
 
     /// Adds another process's counts.
     public mutating func add(_ other: LoadTally) {
