@@ -11,6 +11,22 @@ struct BenchCommand: ParsableCommand {
             Closed loop: each connection sends its next request when it has the answer to the last. Every answer's \
             latency is counted, in an exact histogram. Ctrl-C ends a run with what there is.
 
+            Open loop, with -R: requests are due at that rate whether the server keeps up or not, and each one's \
+            latency counts from the moment when it was due. The service time, from the real sending, and the \
+            generator's own lag stand beside it.
+
+            Exit codes: 0 for a run with answers, 1 when there was none or no run, 2 for wrong usage, 130 after Ctrl-C.
+
+            The verdict is ERRORS when anything failed or an answer was an error; GENERATOR-BOUND when a load process \
+            ran or was ready to run for more than 90 % of the time, or when the p99 of its own lag is more than 1 ms \
+            and than a tenth of the latency's; STARVED when connections had no answer or fewer than 90 % of the \
+            requests that should be out were out on average (closed loop), or fewer than 99 % of the requests that were \
+            due were sent in time (open loop); else VALID.
+
+            --format json prints one object: requests, duration_seconds, requests_per_second; errors by kind and \
+            errors.total; latency_microseconds with min, mean, p50, p90, p99, p99_9, max (null without an answer); \
+            generator with cpu_seconds and lag_p99_microseconds; server; verdict.
+
             With --sweep, the command of --spawn is run once for each number of workers, with {workers} and {port} \
             filled in, and measured: spork bench --sweep workers=1,2,4 --spawn 'spork serve site -w {workers} \
             -b 127.0.0.1:{port}'
@@ -45,6 +61,15 @@ struct BenchCommand: ParsableCommand {
     var timeout = DurationArgument(.seconds(2))
 
     @Option(
+        name: [.customShort("R", allowingJoined: true), .long],
+        help: ArgumentHelp("Open loop: requests a second in all, A:B for a ramp.", valueName: "rate")
+    )
+    var rate: RateArgument?
+
+    @Option(help: ArgumentHelp("How the requests of -R lie in time.", valueName: "constant|poisson|burst:N"))
+    var arrivals = ArrivalsArgument.constant
+
+    @Option(
         name: [.customShort("H", allowingJoined: true), .long],
         help: ArgumentHelp("A field for each request.", valueName: "name: value")
     )
@@ -52,6 +77,9 @@ struct BenchCommand: ParsableCommand {
 
     @Flag(name: [.customShort("L"), .long], help: "Print the latency distribution, which is always printed.")
     var latency = false
+
+    @Option(help: ArgumentHelp("How to print the result.", valueName: "text|json"))
+    var format = LoadFormat.text
 
     @Option(help: ArgumentHelp("Numbers of workers to measure one after the other.", valueName: "workers=1,2,4"))
     var sweep: SweepArgument?
@@ -68,6 +96,9 @@ struct BenchCommand: ParsableCommand {
         guard header.allSatisfy({ $0.contains(":") && $0.utf8.allSatisfy { $0 >= 0x20 } }) else {
             throw ValidationError("-H takes a field of the form 'Name: value'")
         }
+        if rate == nil, arrivals != .constant { throw ValidationError("--arrivals goes with -R") }
+        if rate?.end != nil, arrivals != .constant { throw ValidationError("a ramp has constant arrivals") }
+        if rate != nil, sweep != nil { throw ValidationError("--sweep is a closed loop, without -R") }
         switch (sweep, spawn, url) {
         case (nil, nil, nil): throw ValidationError("a URL is missing")
         case (nil, .some, _): throw ValidationError("--spawn goes with --sweep")
@@ -93,9 +124,11 @@ struct BenchCommand: ParsableCommand {
         )
         plan.timeout = timeout.duration
         plan.fields = header
-        Console.say(LoadSummary.heading(plan))
+        plan.schedule = rate.map { $0.schedule(arrivals, over: duration.duration) }
+        if format == .text { Console.say(LoadSummary.heading(plan)) }
         let result = try LoadRun(plan, showsProgress: LoadRun.canShowProgress).run()
-        Console.say(LoadSummary(plan, result).text)
+        let summary = LoadSummary(plan, result)
+        Console.say(format == .text ? summary.text : summary.json.text)
         if result.isInterrupted { throw ExitCode(130) }
         if result.tally.responses == 0 {
             Console.complain("\(url) gave no answer")
@@ -114,7 +147,9 @@ struct BenchCommand: ParsableCommand {
         )
         sweep.timeout = timeout.duration
         sweep.fields = header
-        let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { Console.say($0) }
+        let isText = format == .text
+        let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
+        if !isText { Console.say(sweep.json(rows).text) }
         if rows.contains(where: \.result.isInterrupted) { throw ExitCode(130) }
         if rows.contains(where: { $0.result.tally.responses == 0 }) {
             Console.complain("a server gave no answer")
@@ -127,17 +162,5 @@ extension String {
     /// A URL with its {port} made a number, so that it can be taken apart.
     fileprivate func replacingPort() -> String {
         split(separator: "{port}", omittingEmptySubsequences: false).joined(separator: "80")
-    }
-}
-
-/// "workers=1,2,4" as an argument.
-struct SweepArgument: ExpressibleByArgument {
-    let workers: [Int]
-
-    init?(argument: String) {
-        guard argument.hasPrefix("workers=") else { return nil }
-        let fields = argument.dropFirst("workers=".count).split(separator: ",", omittingEmptySubsequences: false)
-        workers = fields.compactMap { Int($0) }.filter { (1...WorkerCount.most).contains($0) }
-        guard workers.count == fields.count else { return nil }
     }
 }

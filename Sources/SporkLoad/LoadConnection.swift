@@ -1,6 +1,6 @@
-// One connection of the generator: asks, waits for the whole answer, asks again. Every answer and every failure is
-// counted exactly once; a request that is out when the time is over is waited for, so that the count agrees with the
-// server's.
+// One connection of the generator: asks, waits for the whole answer, asks again; in an open loop it asks when a request is due. Every
+// request ends in exactly one way: an answer, a failure, or unanswered because somebody ended the run. What is out when the time is
+// over is waited for, so that the count agrees with the server's.
 import Glibc
 import Histogram
 import SporkHTTP
@@ -9,49 +9,105 @@ import SporkNet
 import SporkTasks
 
 final class LoadConnection {
+    /// How an exchange ends without an answer.
+    private enum Ending: Error {
+        case failed(LoadTally.Failure)
+        case cancelled
+    }
+
+    /// A connection that was silent for so long may have been closed by the server, in nanoseconds.
+    private static let silence: UInt64 = 100_000_000
+
     private unowned let process: LoadProcess
+    private let plan: LoadPlan
     private var stream: SocketStream?
     private var input = InputBuffer()
-    private var parser = ResponseParser()
+    private var parser: ResponseParser
     private var pause = 10
+    private var isServed = false
+    private var lastAnswer: UInt64 = 0
+    // Requests that are out.
+    private var left = 0
 
-    init(_ process: LoadProcess) { self.process = process }
+    init(_ process: LoadProcess) {
+        self.process = process
+        plan = process.plan
+        parser = ResponseParser()
+    }
 
-    /// Sends requests until the run's time is over.
+    /// Sends requests until the run's time is over or there are no more to send.
     func run() async {
-        while process.isRunning {
-            guard let stream = await connectedStream() else { continue }
-            let start = Self.nanoseconds()
-            do {
-                let keepsAlive = try await exchange(on: stream)
-                process.tally.latencies.record(Self.nanoseconds() - start)
-                process.tally.responses += 1
-                if process.isRunning { process.tally.responsesInTime += 1 }
-                if !keepsAlive { drop() }
-            } catch {
-                process.tally.count(error)
-                drop()
+        if let pacer = process.pacer {
+            while let arrival = await pacer.next() {
+                await ask(1, intended: arrival.due, wasExpected: arrival.wasExpected)
             }
+        } else {
+            while process.isRunning { await ask(1, intended: nil, wasExpected: false) }
         }
         drop()
     }
 
-    private func connectedStream() async -> SocketStream? {
-        if let stream { return stream }
+    /// Makes the connection, before the run.
+    func prepare() async { _ = try? await connectedStream() }
+
+    private func ask(_ count: Int, intended: UInt64?, wasExpected: Bool) async {
+        left = count
+        var start = LoadClock.now
         do {
-            let stream = try await SocketStream.connect(to: process.plan.target.address, within: process.plan.timeout)
-            stream.readTimeout = process.plan.timeout
-            stream.writeTimeout = process.plan.timeout
+            let stream = try await connectedStream()
+            start = LoadClock.now
+            if wasExpected, let intended { process.tally.lags.record(start - intended) }
+            process.tally.sent += count
+            try await exchange(on: stream, sentAt: start, intended: intended)
+        } catch {
+            giveUp(error, since: intended ?? start)
+            drop()
+            // A server that refuses does so at once: without a pause this would count refusals, not load.
+            if case .failed(.connect) = error {
+                try? await sleep(for: .milliseconds(pause))
+                pause = min(pause * 2, 500)
+            }
+        }
+    }
+
+    // What is not answered has taken at least this long: without it the slowest would be missing.
+    private func giveUp(_ ending: Ending, since start: UInt64) {
+        switch ending {
+        case .cancelled:
+            process.tally.unanswered += left
+        case .failed(let failure):
+            process.tally.count(failure, left)
+            guard failure == .timeout else { return }
+        }
+        process.tally.latencies.record(LoadClock.now - start, count: UInt64(left))
+    }
+
+    private func connectedStream() async throws(Ending) -> SocketStream {
+        if let stream {
+            if process.pacer == nil || LoadClock.now - lastAnswer < Self.silence || isStillOpen(stream) {
+                return stream
+            }
+            drop()
+        }
+        let start = LoadClock.now
+        defer { process.tally.connecting += Int(LoadClock.now - start) }
+        do {
+            let stream = try await SocketStream.connect(to: plan.target.address, within: plan.timeout)
+            stream.readTimeout = plan.timeout
+            stream.writeTimeout = plan.timeout
             pause = 10
+            lastAnswer = LoadClock.now
             self.stream = stream
             return stream
         } catch {
-            process.tally.count(.connect)
-            // A server that refuses does so at once: without a pause this would count refusals, not load.
-            try? await sleep(for: .milliseconds(pause))
-            pause = min(pause * 2, 500)
-            return nil
+            throw error is CancellationError ? .cancelled : .failed(.connect)
         }
+    }
+
+    // Servers close connections that are silent for long, and may; a request that crosses that is nobody's failure.
+    private func isStillOpen(_ stream: SocketStream) -> Bool {
+        guard case .nothingYet? = try? input.receive(from: stream) else { return false }
+        return true
     }
 
     private func drop() {
@@ -60,11 +116,9 @@ final class LoadConnection {
         input.consume(input.bytes.count)
     }
 
-    /// Sends a request and reads its answer to the end.
-    ///
-    /// Whether the connection can be used again.
-    private func exchange(on stream: SocketStream) async throws(LoadTally.Failure) -> Bool {
-        do { try await stream.write(process.request) } catch { throw error.reason == .timedOut ? .timeout : .write }
+    /// Sends what is to be sent and reads the answers to their ends.
+    private func exchange(on stream: SocketStream, sentAt start: UInt64, intended: UInt64?) async throws(Ending) {
+        do { try await stream.write(process.request) } catch { throw Self.ending(error, otherwise: .write) }
         parser.reset()
         var deadline = Deadline.never
         while true {
@@ -74,27 +128,48 @@ final class LoadConnection {
                     input.consume(used)
                 case .complete(let used, let status, let keepsAlive):
                     input.consume(used)
-                    if !(200..<400).contains(status) { process.tally.unsuccessful += 1 }
+                    answered(status, sentAt: start, intended: intended)
                     // Bytes behind the answer to the only request are no answer to the next.
-                    return keepsAlive && input.isEmpty
+                    if !keepsAlive || !input.isEmpty { drop() }
+                    return
                 case .malformed:
-                    throw .malformed
+                    throw .failed(.malformed)
                 }
             }
             input.keep()
-            if deadline == .never { deadline = .after(process.plan.timeout) }
+            if deadline == .never { deadline = .after(plan.timeout) }
             guard try await receive(from: stream, until: deadline) else {
-                guard parser.endsWithStream else { throw .read }
-                if !(200..<400).contains(parser.statusSoFar) { process.tally.unsuccessful += 1 }
-                return false
+                guard parser.endsWithStream else { throw .failed(.read) }
+                answered(parser.statusSoFar, sentAt: start, intended: intended)
+                drop()
+                return
             }
+        }
+    }
+
+    private func answered(_ status: Int, sentAt start: UInt64, intended: UInt64?) {
+        let now = LoadClock.now
+        left -= 1
+        if let intended {
+            process.tally.latencies.record(now - intended)
+            process.tally.services.record(now - start)
+        } else {
+            process.tally.latencies.record(now - start)
+        }
+        lastAnswer = now
+        process.tally.responses += 1
+        if process.isRunning { process.tally.responsesInTime += 1 }
+        if !(200..<400).contains(status) { process.tally.unsuccessful += 1 }
+        if !isServed {
+            isServed = true
+            process.tally.servedConnections += 1
         }
     }
 
     /// Waits for more bytes.
     ///
     /// False at the end of the stream.
-    private func receive(from stream: SocketStream, until deadline: Deadline) async throws(LoadTally.Failure) -> Bool {
+    private func receive(from stream: SocketStream, until deadline: Deadline) async throws(Ending) -> Bool {
         while true {
             do {
                 try await stream.waitUntilReadable(until: deadline)
@@ -109,16 +184,16 @@ final class LoadConnection {
                     return false
                 }
             } catch {
-                throw error.reason == .timedOut ? .timeout : .read
+                throw Self.ending(error, otherwise: .read)
             }
         }
     }
 
-    private static func nanoseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    private static func ending(_ error: StreamError, otherwise failure: LoadTally.Failure) -> Ending {
+        switch error.reason {
+        case .timedOut: .failed(.timeout)
+        case .cancelled: .cancelled
+        default: .failed(failure)
+        }
     }
 }
-
-extension LoadTally.Failure: Error {}

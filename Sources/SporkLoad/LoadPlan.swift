@@ -1,6 +1,7 @@
 // What a run shall do. Filled by the command line; pure.
 
-/// A closed-loop run: each connection sends its next request when it has the answer to the last.
+/// A run: a closed loop, in which each connection sends its next request when it has the answer to the last, or an open one, in which
+/// requests are sent when they are due.
 public struct LoadPlan {
     /// What to ask for.
     public var target: LoadTarget
@@ -14,6 +15,9 @@ public struct LoadPlan {
     public var timeout: Duration = .seconds(2)
     /// Fields to add to each request, "Name: value".
     public var fields: [String] = []
+
+    /// When requests are due, in an open loop; nil for a closed one.
+    public var schedule: ArrivalSchedule?
 
     /// A plan for `target`; at least one process, and no more than connections.
     public init(target: LoadTarget, connections: Int, processes: Int, duration: Duration) {

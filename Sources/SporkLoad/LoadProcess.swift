@@ -2,6 +2,7 @@
 // answer has come it writes its tally to the pipe and is gone.
 import CSporkShims
 import Glibc
+import Histogram
 import SporkLoop
 import SporkTasks
 
@@ -12,10 +13,16 @@ final class LoadProcess {
     /// From here on no new request is sent.
     private(set) var end: Deadline
     var tally = LoadTally()
+    /// What is due, in an open loop.
+    let pacer: LoadPacer?
+
+    /// How long requests that are out are waited for when somebody ends the run.
+    private static let patience: Duration = .seconds(1)
 
     private let number: Int
     private let progress: LoadProgress
     private var connections: [LoadConnection] = []
+    private var coroutines: [Coroutine<Void>] = []
 
     private init(_ plan: LoadPlan, number: Int, progress: LoadProgress) {
         self.plan = plan
@@ -23,6 +30,7 @@ final class LoadProcess {
         self.progress = progress
         request = plan.request
         end = .after(plan.duration)
+        pacer = plan.schedule.map { LoadPacer($0.arrivals(of: number, among: plan.processes)) }
     }
 
     /// The child's whole life.
@@ -47,22 +55,62 @@ final class LoadProcess {
 
     private func run() async {
         connections = (0..<plan.connections(of: number)).map { _ in LoadConnection(self) }
-        let coroutines = connections.map { connection in spawn { await connection.run() } }
-        let reporting = spawn("report progress") {
-            while true {
-                try await sleep(for: .milliseconds(50))
-                self.progress.update(
-                    row: self.number,
-                    responses: self.tally.responses,
-                    failures: self.tally.failureCount
-                )
-            }
+        if pacer != nil {
+            // Requests that are due while connections are made would measure that.
+            let preparing = connections.map { connection in spawn { await connection.prepare() } }
+            _ = await joinAll(preparing)
+            if !end.hasPassed { end = .fromNow(plan.duration) }
         }
+        let before = SchedulerTimes.own
+        let start = LoadClock.now
+        let watching = [
+            pacer.map { pacer in spawn("pace") { await self.pace(pacer, from: start) } } ?? spawn("measure lag", probe),
+            spawn("report progress", report),
+        ]
+        coroutines = connections.map { connection in spawn { await connection.run() } }
         for coroutine in coroutines { await coroutine.join() }
-        reporting.cancel()
+        for coroutine in watching { coroutine.cancel() }
+        for coroutine in watching { await coroutine.join() }
+        let after = SchedulerTimes.own
+        tally.elapsed = Int(LoadClock.now - start)
+        tally.demand = Int(after.running - before.running + after.waiting - before.waiting)
     }
 
-    private func endNow() { end = .after(.zero) }
+    private func pace(_ pacer: LoadPacer, from start: UInt64) async {
+        try? await pacer.run(from: start) { self.tally.lags.record($0) }
+        // After the last is due the others still have until the end.
+        let rest = Double(start) + plan.duration.seconds * 1e9 - Double(LoadClock.now)
+        if rest > 0, isRunning { try? await sleep(for: .nanoseconds(Int64(rest))) }
+        endPacing()
+    }
+
+    private func endPacing() {
+        guard let pacer, !pacer.isOver else { return }
+        let unsent = pacer.end()
+        let now = LoadClock.now
+        tally.scheduled = pacer.scheduled
+        tally.unsent = unsent.count
+        for due in unsent { tally.latencies.record(now - due) }
+    }
+
+    private func probe() async throws { try await LagProbe.run { self.tally.lags.record($0) } }
+
+    private func report() async throws {
+        while true {
+            try await sleep(for: .milliseconds(50))
+            progress.update(row: number, responses: tally.responses, failures: tally.failureCount)
+        }
+    }
+
+    // Somebody wants the report now: what is out gets a little time, and none when it is said again.
+    private func endNow() {
+        let isFirst = !end.hasPassed
+        end = .after(.zero)
+        endPacing()
+        spawn("end the run", after: isFirst ? Self.patience : .zero) {
+            for coroutine in self.coroutines { coroutine.cancel() }
+        }
+    }
 
     private static func write(_ numbers: [UInt64], to descriptor: Int32) {
         numbers.withUnsafeBytes { bytes in

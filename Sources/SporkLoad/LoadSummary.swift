@@ -4,8 +4,8 @@ import Histogram
 
 /// The text of a run's result.
 public struct LoadSummary {
-    private let plan: LoadPlan
-    private let result: LoadRun.Result
+    let plan: LoadPlan
+    let result: LoadRun.Result
 
     /// A summary of `result`, which came of `plan`.
     public init(_ plan: LoadPlan, _ result: LoadRun.Result) {
@@ -17,9 +17,20 @@ public struct LoadSummary {
     public static func heading(_ plan: LoadPlan) -> String {
         """
         Running \(LoadText.duration(plan.duration)) test @ \(plan.target.url)
-          \(count(plan.processes, "process", "processes")) and \(count(plan.connections, "connection", "connections"))
+          \(count(plan.processes, "process", "processes")) and \(count(plan.connections, "connection", "connections"))\(pace(plan))
 
         """
+    }
+
+    private static func pace(_ plan: LoadPlan) -> String {
+        guard let schedule = plan.schedule else { return "" }
+        let rate = LoadText.number(schedule.rate)
+        switch schedule.shape {
+        case .constant: return ", \(rate) requests/s"
+        case .poisson: return ", \(rate) requests/s (Poisson)"
+        case .burst(let size): return ", \(rate) requests/s, \(size) at once"
+        case .ramp(let end): return ", \(rate) to \(LoadText.number(end)) requests/s"
+        }
     }
 
     /// Requests a second that were answered while the run lasted.
@@ -29,7 +40,9 @@ public struct LoadSummary {
 
     /// What is printed after it.
     public var text: String {
-        ([statistics, distribution, totals] + problems + [rates, generator]).joined(separator: "\n") + "\n"
+        ([statistics, distribution] + schedule + [totals] + problems + [rates, generator, judgement]).joined(
+            separator: "\n"
+        ) + "\n"
     }
 
     private var statistics: String {
@@ -69,6 +82,22 @@ public struct LoadSummary {
         return (["  Latency Distribution"] + rows).joined(separator: "\n")
     }
 
+    private var schedule: [String] {
+        let tally = result.tally
+        guard plan.schedule != nil else { return [] }
+        func percentiles(_ histogram: Histogram<UInt64>) -> String {
+            guard histogram.totalCount > 0 else { return "-" }
+            let values = [(50.0, "50%"), (99, "99%")].map { percentile, name in
+                "\(name) " + LoadText.time(nanoseconds: Double(histogram.valueAtPercentile(percentile)))
+            }
+            return (values + ["max " + LoadText.time(nanoseconds: Double(histogram.max))]).joined(separator: "  ")
+        }
+        return [
+            "  Service time   \(percentiles(tally.services))", "  Generator lag  \(percentiles(tally.lags))",
+            "  \(tally.scheduled) due, \(tally.sent) sent, \(tally.unsent) unsent, \(tally.unanswered) unanswered",
+        ]
+    }
+
     private var totals: String {
         let seconds = LoadText.fixed(result.seconds, 2)
         let size = LoadText.size(bytes: Double(result.tally.bytesRead))
@@ -86,6 +115,7 @@ public struct LoadSummary {
         if result.lostProcesses > 0 {
             lines.append("  \(result.lostProcesses) load processes died; what they counted is missing")
         }
+        if tally.unanswered > 0, plan.schedule == nil { lines.append("  Unanswered: \(tally.unanswered)") }
         if result.isInterrupted { lines.append("  Interrupted: this is what there was until then") }
         return lines
     }
@@ -105,6 +135,10 @@ public struct LoadSummary {
         return "Generator CPU: \(LoadText.fixed(share, 0))% of \(Self.count(plan.processes, "core", "cores")), "
             + "\(LoadText.fixed(perRequest, 2)) us a request "
             + "(user \(LoadText.fixed(result.userSeconds, 2)) s, system \(LoadText.fixed(result.systemSeconds, 2)) s)"
+    }
+
+    private var judgement: String {
+        "Verdict: \(verdict.word.rawValue)" + (verdict.reason.isEmpty ? "" : ", \(verdict.reason)")
     }
 
     private static func count(_ number: Int, _ one: String, _ many: String) -> String {

@@ -48,6 +48,8 @@ public struct LoadSweep {
     public struct Row {
         /// How many workers.
         public var workers: Int
+        /// The load that was put on it.
+        public var plan: LoadPlan
         /// What the generator counted.
         public var result: LoadRun.Result
         /// The server's processor time while it ran, in seconds.
@@ -90,6 +92,7 @@ public struct LoadSweep {
         let after = server.processorTime()
         return Row(
             workers: count,
+            plan: plan,
             result: result,
             serverUser: after.user - before.user,
             serverSystem: after.system - before.system
@@ -128,7 +131,7 @@ public struct LoadSweep {
             LoadText.fixed(row.serverSystem * 1e6 / responses, 2),
             LoadText.fixed((row.serverUser + row.serverSystem) / seconds, 2),
             LoadText.fixed(generator, 0) + "%",
-            "\(tally.failureCount + tally.unsuccessful)",
+            "\(tally.errorCount)",
         ]
         let line = zip(values, Self.columns).map { LoadText.right($0, $1.1) }.joined(separator: " ")
         return line + (row.workers > processors ? "  more workers than processors\n" : "\n")

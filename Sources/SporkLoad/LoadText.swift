@@ -18,6 +18,11 @@ enum LoadText {
         return sign + "\(whole / divisor)." + String(repeating: "0", count: digits - fraction.count) + fraction
     }
 
+    /// A number with the digits that it has: "20000", "0.5".
+    static func number(_ value: Double) -> String {
+        value == value.rounded() ? fixed(value, 0) : "\(value)"
+    }
+
     /// A latency: "635.91us", "12.92ms", "1.20s".
     static func time(nanoseconds: Double) -> String {
         switch nanoseconds {

@@ -28,14 +28,25 @@ import Testing
         #expect(copy.latencies.totalCount == 5)
     }
 
-    @Test("a message that ends early is none", arguments: 0..<9)
-    func truncated(count: Int) {
-        #expect(LoadTally(encoded: Array(LoadTally().encoded.prefix(count))) == nil)
+    @Test("a message that ends early is none, wherever it ends")
+    func truncated() {
+        let whole = Self.tally(latencies: [1, 999, 100_000]).encoded
+        #expect(LoadTally(encoded: whole) != nil)
+        for count in whole.indices { #expect(LoadTally(encoded: Array(whole.prefix(count))) == nil) }
     }
 
-    @Test("half a pair is none")
-    func halfPair() {
+    @Test("more than a message is none")
+    func longer() {
         #expect(LoadTally(encoded: LoadTally().encoded + [5]) == nil)
+    }
+
+    @Test("of what does not add up the largest counts")
+    func maxima() {
+        var (one, other) = (LoadTally(), LoadTally())
+        (one.elapsed, one.demand, one.connecting, one.servedConnections) = (10, 7, 3, 2)
+        (other.elapsed, other.demand, other.connecting, other.servedConnections) = (9, 8, 4, 1)
+        one.add(other)
+        #expect(one.elapsed == 10 && one.demand == 8 && one.connecting == 7 && one.servedConnections == 3)
     }
 
     @Test("tallies add up as if one had counted it all")

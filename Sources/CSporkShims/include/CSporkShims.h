@@ -6,6 +6,7 @@
 //   exclusive.c a listener's place in libev's epoll set
 //   datagram.c  many datagrams in one call
 //   ancillary.c what a Unix socket carries beside its bytes
+//   clock.c     a timer as a descriptor
 //   system.c    variadic or _GNU_SOURCE calls that Swift does not import
 #ifndef CSPORKSHIMS_H
 #define CSPORKSHIMS_H
@@ -322,5 +323,13 @@ ssize_t spork_receive_descriptors(
 
 /// Who connected, or listened, at the other end of a Unix stream (SO_PEERCRED). 0 or a negated errno.
 int spork_peer_credentials(int descriptor, pid_t *_Nonnull process, uid_t *_Nonnull user, gid_t *_Nonnull group);
+
+// MARK: clock.c
+
+/// A timer of the monotonic clock as a descriptor that becomes readable when it is due (timerfd_create(2)). Negated errno on failure.
+int spork_timer_descriptor(void);
+
+/// Sets such a timer to a point of the clock, and makes it unreadable until then; 0 switches it off. 0 or a negated errno.
+int spork_set_timer(int descriptor, uint64_t nanoseconds);
 
 #endif
