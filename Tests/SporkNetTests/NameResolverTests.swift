@@ -192,9 +192,9 @@ import Testing
                     )
                 }
                 // 60 ms, then twice as long.
-                NameTest.between(time, 175, 5000)
+                NameTest.between(time, 175, 15_000)
                 NameTest.same(silent.questions.count, 4)
-                #expect(ticks > 10)
+                #expect(ticks > 3, "others did not run meanwhile")
                 await ticker.cancelAndWait()
 
                 let patient = NameTest.resolver(silent) { $0.timeoutPerTry = .seconds(30) }
