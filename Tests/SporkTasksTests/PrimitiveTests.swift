@@ -202,6 +202,61 @@ import Testing
         }
     }
 
+    @Test(
+        "25: an asynchronous sequence is mapped in its order or as results come; its own error surfaces at its place; it is not run ahead of"
+    )
+    func asynchronousMaps() async {
+        await #expect(processExitsWith: .success) {
+            try program {
+                var pulled = 0
+                let numbers = Generator<Int> { yield in
+                    for number in 1...6 {
+                        pulled = number
+                        try await yield(number)
+                    }
+                    throw Failure.first
+                }
+                for isOrdered in [true, false] {
+                    pulled = 0
+                    var results: [Int] = []
+                    let map = numbers.mapConcurrently(limit: 3, isOrdered: isOrdered) { number in
+                        // The later ones are ready first.
+                        try await sleep(for: .milliseconds(20 - 3 * number))
+                        return number * number
+                    }
+                    let iterator = map.makeAsyncIterator()
+                    await settle()
+                    same(pulled, 0)
+                    let error = await caught {
+                        while let result = try await iterator.next() {
+                            results.append(result)
+                            #expect(pulled <= results.count + 4, "the sequence was run ahead of")
+                        }
+                    }
+                    same(error as? Failure, .first)
+                    if isOrdered {
+                        same(results, [1, 4, 9, 16, 25, 36])
+                    } else {
+                        #expect(Set(results).isSubset(of: [1, 4, 9, 16, 25, 36]))
+                    }
+                    let end = try await iterator.next()
+                    #expect(end == nil)
+                }
+                await settle()
+                same(EventLoop.statistics.coroutines, 1)
+
+                let queue = Queue<Int>()
+                for number in 0..<5 { _ = queue.trySend(number) }
+                queue.finish()
+                var doubled: [Int] = []
+                for try await number in queue.mapConcurrently(limit: 2, isOrdered: false, { $0 * 2 }) {
+                    doubled.append(number)
+                }
+                same(doubled.sorted(), [0, 2, 4, 6, 8])
+            }
+        }
+    }
+
     @Test("a greenlet is switched to with a value and switches back with one; its end and its error come out")
     func greenlets() async {
         await #expect(processExitsWith: .success) {
