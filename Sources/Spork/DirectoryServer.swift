@@ -30,7 +30,8 @@ public final class DirectoryServer {
 
     /// Serves until a signal ends it; see `Master.run`.
     ///
-    /// A reload opens the directory anew by its path: where that leads somewhere else now, that is served.
+    /// Workers look once a second whether another directory has come to be at the path; a reload opens it anew at once, and fails when there
+    /// is none.
     ///
     /// - Parameters:
     ///   - started: called once with a line for people: what is served, where, by whom.

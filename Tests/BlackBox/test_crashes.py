@@ -18,8 +18,9 @@ class Crashing:
     """The example CrashingWorkers, by its product's name, running."""
 
     def __init__(self, path: Path, *arguments: str):
+        # Without buffers: what has been read ahead could not be waited for.
         self.process = subprocess.Popen(
-            [path, "127.0.0.1:0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            [path, "127.0.0.1:0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
         )
         line = self.process.stdout.readline().decode()
         self.port = int(re.search(r":(\d+), master", line)[1])
@@ -97,6 +98,8 @@ def test_endless_loop(crashing):
         begin = time.monotonic()
         spinning.sendall(b"GET /spin HTTP/1.1\r\nHost: a\r\n\r\n")
         old = server.workers()
+        # What the worker has accepted before it spins is lost with it.
+        wait_until(lambda: any(busy(pid) for pid in old))
         slowest = 0.0
         while server.workers() == old or len(server.workers()) < 2:
             asked = time.monotonic()
