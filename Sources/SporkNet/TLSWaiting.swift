@@ -16,7 +16,9 @@ nonisolated struct TLSWaiting {
     /// Those who found their place taken.
     var others: WaitList?
 
-    /// A place for one coroutine. One that was cancelled, or is out of time, leaves it when it is its turn; until then it is free already.
+    /// A place for one coroutine.
+    ///
+    /// One that was cancelled, or is out of time, leaves it when it is its turn; until then it is free already.
     struct Seat {
         private var isTaken = false
         private var coroutine: AnyCoroutine?
