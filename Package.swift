@@ -13,8 +13,15 @@ let strict: [SwiftSetting] = [
 // async function never leaves the caller's executor.
 let house: [SwiftSetting] = [.defaultIsolation(MainActor.self)] + strict
 
-// Each is a program of one file that shows one thing.
-let examples = ["SwitchingByHand", "SpawnAndJoin", "ProducerAndConsumer", "Sleepers"]
+// Each is a program of one file that shows one thing: the name of its product, and its directory in Sources/Examples.
+// One a line: scripts/lib/common.sh reads this list.
+let examples: KeyValuePairs = [
+    "SwitchingByHand": "SwitchingByHand",
+    "SpawnAndJoin": "SpawnAndJoin",
+    "ProducerAndConsumer": "ProducerAndConsumer",
+    "Sleepers": "Sleepers",
+    "example-http": "HTTPService",
+]
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
 let package = Package(
@@ -123,6 +130,6 @@ package.targets.append(
     )
 )
 
-package.targets += examples.map { name in
-    .executableTarget(name: name, dependencies: ["Spork"], path: "Sources/Examples/\(name)", swiftSettings: house)
+package.targets += examples.map { name, directory in
+    .executableTarget(name: name, dependencies: ["Spork"], path: "Sources/Examples/\(directory)", swiftSettings: house)
 }

@@ -31,6 +31,8 @@ package nonisolated final class RequestHead {
     ///
     /// Empty where an absolute target has none, which means "/".
     package internal(set) var path = Slice(0, 0)
+    /// The host and port within an absolute target, which count instead of the Host field (RFC 9112, 3.2.2), or those of CONNECT.
+    package internal(set) var authority: Slice?
     /// What follows the question mark within the target; nil without one.
     package internal(set) var query: Slice?
     /// Whether the connection stays open after the answer, as far as the client is concerned.
@@ -88,12 +90,20 @@ package nonisolated final class RequestHead {
         return (bytes(fields[index].name), bytes(fields[index].value))
     }
 
+    /// The first value of the field with this name; nil where there is none.
+    package func value(named name: String) -> UnsafeRawBufferPointer? {
+        for index in 0..<fieldCount where bytes(fields[index].name).isSameToken(as: name) {
+            return bytes(fields[index].value)
+        }
+        return nil
+    }
+
     func has(_ field: KnownField) -> Bool { present >> UInt32(field.rawValue) & 1 == 1 }
 
     func begin() {
         (fieldCount, present, repeated) = (0, 0, 0)
         (contentLength, isChunked, keepsAlive) = (nil, false, true)
-        query = nil
+        (query, authority) = (nil, nil)
     }
 
     func append(name: Slice, value: Slice) {

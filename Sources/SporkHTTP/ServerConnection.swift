@@ -1,21 +1,25 @@
 // One client's connection: reads requests, has them answered in order, and decides when to close. HTTPServer makes it; the worker's
-// StreamServer calls it for each burst of requests, and tells it to drain.
+// StreamServer calls it for each burst of requests, and tells it to drain. How a request is answered is in ServerConnection+Answers.swift, how
+// its content is read in ServerConnection+Content.swift.
 //
-// Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before anybody waits for input; after a request that could not be understood nothing more is read as one.
+// Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before anybody waits for input, and before a
+// handler runs that may suspend; after a request that could not be understood nothing more is read as one.
 import SporkLoop
 import SporkNet
 
 final class ServerConnection: StreamHandler {
-    private let stream: SocketStream
-    private let server: HTTPServer
+    let stream: SocketStream
+    let server: HTTPServer
     private var parser: RequestParser
     // There while the client is not silent.
-    private var head: RequestHead?
-    private var input = InputBuffer()
-    private var output = OutputBuffer()
-    private var isDraining = false
+    private var request: Request?
+    var input = InputBuffer()
+    var output = OutputBuffer()
+    private(set) var isDraining = false
     // For a head that had begun when the drain did; it may be one that its client has only half sent, and will never finish.
     private var drainDeadline = Deadline.never
+    // Cancelled when the client goes, while events are sent: nobody reads then who would see it.
+    var listener: AnyCoroutine?
 
     init(_ stream: SocketStream, of server: HTTPServer) {
         self.stream = stream
@@ -24,13 +28,16 @@ final class ServerConnection: StreamHandler {
         stream.writeTimeout = server.configuration.writeTimeout
     }
 
-    private var configuration: HTTPServer.Configuration { server.configuration }
+    var configuration: HTTPServer.Configuration { server.configuration }
 
     /// Answers the next request with `Connection: close`; closes at once when none has begun, and soon when one does not
     /// get on.
+    ///
+    /// Events end: their client will come back to who is there then.
     package func drain() {
         isDraining = true
         drainDeadline = .after(configuration.drainHeaderTimeout)
+        listener?.cancel()
         stream.interruptReader()
     }
 
@@ -42,16 +49,16 @@ final class ServerConnection: StreamHandler {
         var deadline = Deadline.never
         var answersInTurn = 0
         var hasRead = false
-        let head = head ?? server.takeHead()
-        self.head = head
+        var head = beginBurst()
         while true {
             switch input.isEmpty ? .needMore : parser.advance(over: input.bytes, into: head) {
             case .head(let length):
                 input.consume(length)
                 parser.reset()
                 deadline = .never
-                let (goesOn, effort) = try await answer(head)
+                let (goesOn, effort) = try await answer(request.unsafelyUnwrapped)
                 guard goesOn else { return .close }
+                if !isKnownUniquelyReferenced(&request) { head = replaceRequest() }
                 answersInTurn += effort
                 if answersInTurn >= configuration.mostAnswersInTurn {
                     answersInTurn = 0
@@ -80,9 +87,24 @@ final class ServerConnection: StreamHandler {
         }
     }
 
+    private func beginBurst() -> RequestHead {
+        if let request { return request.head }
+        let taken = server.takeRequest()
+        request = taken
+        return taken.head
+    }
+
+    // Somebody has kept the request that was answered.
+    @inline(never)
+    private func replaceRequest() -> RequestHead {
+        let taken = server.takeRequest()
+        request = taken
+        return taken.head
+    }
+
     // What only a request needs goes back.
     private func fallSilent() -> StreamBurst {
-        if let head = head.take() { server.putBack(head) }
+        if let request = request.take() { server.putBack(request) }
         return .wait(until: .after(configuration.keepAliveTimeout))
     }
 
@@ -113,62 +135,8 @@ final class ServerConnection: StreamHandler {
         await EventLoop.stepBack()
     }
 
-    /// Answers a request.
-    ///
-    /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
-    private func answer(_ head: RequestHead) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
-        let response = server.respond(head)
-        // Nobody here reads content, so what follows it cannot be told from it.
-        let hasContent = head.isChunked || (head.contentLength ?? 0) > 0
-        let closes = !head.keepsAlive || hasContent || isDraining
-        let persistence: ResponseSerializer.Persistence =
-            closes ? .closes : head.version == .http10 ? .announced : .implied
-        ResponseSerializer.appendHead(of: response, persistence, to: &output)
-        if head.method != .head { try await send(response.body) }
-        if closes {
-            if !output.isEmpty { try await flush() }
-            let hasRest = !input.isEmpty || hasContent
-            if try hasRest ? true : mayBeOnItsWay(response) { await linger() }
-            return (false, 0)
-        }
-        if output.count >= OutputBuffer.usualSize { try await flush() }
-        return (true, response.isExpensive ? configuration.mostAnswersInTurn : 1)
-    }
-
-    /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.
-    private func mayBeOnItsWay(_ response: Response) throws(StreamError) -> Bool {
-        if response.body.count > configuration.mostGathered { return true }
-        return try input.receive(from: stream) == .bytes
-    }
-
     @inline(never)
-    private func send(_ body: Response.Body) async throws(StreamError) {
-        switch body {
-        case .empty:
-            break
-        case .bytes(let bytes):
-            output.append(bytes)
-        case .block(let block, let range):
-            let part = UnsafeRawBufferPointer(rebasing: block.bytes[range])
-            if part.count <= configuration.mostGathered {
-                output.append(part)
-            } else {
-                input.keep()
-                try await stream.write(output.bytes, part)
-                output.removeAll()
-            }
-        case .file(let file, let range):
-            input.keep()
-            if !output.isEmpty {
-                try await stream.write(output.bytes, more: true)
-                output.removeAll()
-            }
-            try await stream.sendFile(file.descriptor, from: range.lowerBound, count: range.count)
-        }
-    }
-
-    @inline(never)
-    private func flush() async throws(StreamError) {
+    func flush() async throws(StreamError) {
         input.keep()
         try await stream.write(output.bytes)
         output.removeAll()
@@ -178,7 +146,7 @@ final class ServerConnection: StreamHandler {
     @inline(never)
     private func refuse(_ status: Status) async throws(StreamError) {
         let response = Response.page(status)
-        ResponseSerializer.appendHead(of: response, .closes, to: &output)
+        ResponseSerializer.appendHead(of: response, .length(response.body.count ?? 0), .closes, to: &output)
         try await send(response.body)
         try await flush()
         await linger()
@@ -187,7 +155,7 @@ final class ServerConnection: StreamHandler {
     /// Reads on for a while after the last answer, because a close with unread input would make the kernel reset the
     /// connection, and the client might lose the answer (RFC 9112, 9.6).
     @inline(never)
-    private func linger() async {
+    func linger() async {
         stream.shutdownWrite()
         let deadline = Deadline.after(configuration.lingerTimeout)
         do throws(StreamError) {

@@ -67,6 +67,21 @@ package nonisolated struct OutputBuffer: ~Copyable {
         }
     }
 
+    /// Appends a number in hexadecimal digits.
+    package mutating func append(hexadecimal number: Int) {
+        var (rest, position) = (number.magnitude, 16)
+        var digits: (UInt64, UInt64) = (0, 0)
+        withUnsafeMutableBytes(of: &digits) { room in
+            repeat {
+                position -= 1
+                let digit = UInt8(rest & 15)
+                room[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                rest >>= 4
+            } while rest > 0
+            append(UnsafeRawBufferPointer(rebasing: room[position...]))
+        }
+    }
+
     /// Forgets everything, and gives the memory back to the worker.
     package mutating func removeAll() {
         Self.release(block, capacity)

@@ -69,5 +69,5 @@ build_release() {
     printf '%s\n' "$now" >"$stamp"
 }
 
-# The names of the examples.
-examples() { (cd "$project/Sources/Examples" && printf '%s\n' *); }
+# The products of the examples, as Package.swift lists them.
+examples() { sed -n '/^let examples/,/^]/s/^ *"\([^"]*\)": *"[^"]*",$/\1/p' "$project/Package.swift"; }

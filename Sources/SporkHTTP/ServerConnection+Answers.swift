@@ -1,0 +1,235 @@
+// How a request is answered: who decides what the answer is, how it is framed, and what becomes of the connection behind it. Part of
+// ServerConnection, which reads the requests.
+import SporkLoop
+import SporkNet
+
+extension ServerConnection {
+    /// Answers a request.
+    ///
+    /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
+    func answer(_ request: Request) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        request.begin(on: self)
+        defer { request.end() }
+        let response: Response
+        switch server.decide(request) {
+        case .now(let made): response = made
+        case .failed(let error): response = self.response(to: error, of: request)
+        case .later(let handle):
+            if !output.isEmpty { try await flush() }
+            input.keep()
+            guard let made = await run(handle, request) else { return (false, 0) }
+            response = made
+        }
+        let head = request.head
+        var framing = framing(of: response, to: head)
+        let rest: UnreadContent
+        switch response.body {
+        case .takeover(let takeOver):
+            try await handOver(response, takeOver)
+            return (false, 0)
+        // This may still read it while it writes, so the client has to hear that it is wanted before it hears anything else.
+        case .stream:
+            rest = .none
+            if request.content.awaitsContinue, head.method != .head {
+                ResponseSerializer.appendInterim(.continue, Headers(), to: &output)
+            }
+        default: rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
+        }
+        var closes = !head.keepsAlive || rest == .endless || isDraining || response.closesConnection
+        if case .chunked = framing, head.version == .http10 { (framing, closes) = (.untilClose, true) }
+        let persistence: ResponseSerializer.Persistence =
+            closes ? .closes : head.version == .http10 ? .announced : .implied
+        ResponseSerializer.appendHead(of: response, framing, persistence, to: &output)
+        request.content.awaitsContinue = false
+        if head.method != .head, response.status.allowsContent {
+            guard try await send(response, framing, for: request) else { return (false, 0) }
+        }
+        if closes {
+            if !output.isEmpty { try await flush() }
+            let hasRest = !input.isEmpty || !request.content.decoder.isComplete
+            if try hasRest ? true : mayBeOnItsWay(response) { await linger() }
+            return (false, 0)
+        }
+        if output.count >= OutputBuffer.usualSize { try await flush() }
+        if request.content.isExpected, !request.content.decoder.isComplete {
+            guard await dropContent(of: request) else { return (false, 0) }
+        }
+        return (true, response.isExpensive ? configuration.mostAnswersInTurn : 1)
+    }
+
+    /// Sends what a handler has to be told before its answer: 103.
+    func sendEarlyHints(_ headers: Headers, for request: Request) async throws(StreamError) {
+        guard request.version == .http11 else { return }
+        ResponseSerializer.appendInterim(.earlyHints, headers, to: &output)
+        try await flush()
+    }
+
+    /// Runs a handler; nil when there is nobody left to answer.
+    @inline(never)
+    private func run(_ handle: Handler, _ request: Request) async -> Response? {
+        do { return try await handle(request) } catch {
+            if AnyCoroutine.current?.isCancelled == true || stream.isClosed { return nil }
+            return response(to: error, of: request)
+        }
+    }
+
+    private func response(to error: any Error, of request: Request) -> Response {
+        if let error = error as? any ResponseConvertible { return error.response }
+        if error is TimeoutError { return .page(.serviceUnavailable) }
+        server.onError(error, request)
+        return .page(.internalServerError)
+    }
+
+    private func framing(of response: Response, to head: RequestHead) -> ResponseSerializer.Framing {
+        guard response.status.allowsContent else { return .none }
+        // This status means that there is nothing, which a length of none says as well (RFC 9110, 15.3.6).
+        if response.status.code == 205 { return .length(0) }
+        return response.body.count.map { .length($0) } ?? .chunked
+    }
+
+    /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.
+    private func mayBeOnItsWay(_ response: Response) throws(StreamError) -> Bool {
+        if response.body.count ?? .max > configuration.mostGathered { return true }
+        return try input.receive(from: stream) == .bytes
+    }
+
+    /// Sends a body, or leaves it in `output`.
+    ///
+    /// False when it is not whole, and the connection has to be closed for the client to see it.
+    private func send(
+        _ response: Response,
+        _ framing: ResponseSerializer.Framing,
+        for request: Request
+    ) async throws(StreamError) -> Bool {
+        if response.status.code == 205 { return true }
+        switch response.body {
+        case .stream(_, let write): return await stream(framing, write, for: request)
+        case .events(let write):
+            return await stream(framing, { try await self.sendEvents($0, for: request, write) }, for: request)
+        default:
+            try await send(response.body)
+            return true
+        }
+    }
+
+    @inline(never)
+    func send(_ body: Response.Body) async throws(StreamError) {
+        switch body {
+        case .empty, .takeover, .stream, .events:
+            break
+        case .text(let text):
+            output.append(text)
+        case .bytes(let bytes):
+            if bytes.count <= OutputBuffer.usualSize {
+                output.append(bytes)
+            } else {
+                try await send(bytes[...], asChunk: false)
+            }
+        case .block(let block, let range):
+            let part = UnsafeRawBufferPointer(rebasing: block.bytes[range])
+            if part.count <= configuration.mostGathered {
+                output.append(part)
+            } else {
+                input.keep()
+                try await stream.write(output.bytes, part)
+                output.removeAll()
+            }
+        case .file(let file, let range):
+            input.keep()
+            if !output.isEmpty {
+                try await stream.write(output.bytes, more: true)
+                output.removeAll()
+            }
+            try await stream.sendFile(file.descriptor, from: range.lowerBound, count: range.count)
+        }
+    }
+
+    /// Has a handler write the body.
+    @inline(never)
+    private func stream(
+        _ framing: ResponseSerializer.Framing,
+        _ write: @MainActor (BodyWriter) async throws -> Void,
+        for request: Request
+    ) async -> Bool {
+        input.keep()
+        let writer = BodyWriter(self, framing)
+        defer { writer.abandon() }
+        do { try await write(writer) } catch {
+            let isOver = error is StreamError || error is CancellationError || error is HTTPError || stream.isClosed
+            if !isOver { server.onError(error, request) }
+            return false
+        }
+        return writer.end(into: &output)
+    }
+
+    /// Has a handler send events, and cancels it when the client goes.
+    private func sendEvents(
+        _ writer: BodyWriter,
+        for request: Request,
+        _ send: @MainActor (EventWriter) async throws -> Void
+    ) async throws {
+        // The client shall know that it is connected before anything happens.
+        try await writer.flush()
+        let events = EventWriter(writer)
+        events.lastEventID = request.headers["Last-Event-ID"]
+        guard let coroutine = AnyCoroutine.current, !isDraining else { return }
+        listener = coroutine
+        stream.observeReading(until: .never, self)
+        defer {
+            listener = nil
+            stream.interruptReader()
+        }
+        try await send(events)
+    }
+
+    /// Sends a piece of a body that a handler writes.
+    func send(_ bytes: ArraySlice<UInt8>, asChunk: Bool) async throws(StreamError) {
+        if asChunk {
+            output.append(hexadecimal: bytes.count)
+            output.append("\r\n")
+        }
+        if bytes.count <= 4 * configuration.mostGathered {
+            bytes.withUnsafeBytes { output.append($0) }
+            if asChunk { output.append("\r\n") }
+            try await flush()
+        } else {
+            input.keep()
+            try await stream.write(output.bytes, more: true)
+            output.removeAll()
+            try await stream.write(bytes)
+            // It leaves with what comes next, which is the next chunk, or the end.
+            if asChunk { output.append("\r\n") }
+        }
+    }
+
+    func sendWhatWaits() async throws(StreamError) { if !output.isEmpty { try await flush() } }
+
+    /// Gives the connection to a handler, with what the client has sent already.
+    @inline(never)
+    private func handOver(
+        _ response: Response,
+        _ takeOver: @MainActor (SocketStream) async throws -> Void
+    ) async throws(StreamError) {
+        ResponseSerializer.appendHead(of: response, .none, .changes, to: &output)
+        try await flush()
+        stream.giveBack(input.bytes)
+        input.consume(input.bytes.count)
+        // What it throws ends the connection, as its return does.
+        try? await takeOver(stream)
+    }
+}
+
+extension ServerConnection: ReadinessObserver {
+    /// Sees the end of a client that events are sent to.
+    nonisolated func readinessEnded(_ outcome: Wait.Outcome) {
+        MainActor.assumeIsolated {
+            guard let listener else { return }
+            guard outcome == .woken, let received = try? input.receive(from: stream), received != .endOfStream else {
+                return listener.cancel()
+            }
+            input.keep()
+            // What it sends meanwhile is its next request, which has to wait, and so has whatever follows that.
+            if received == .nothingYet { stream.observeReading(until: .never, self) }
+        }
+    }
+}
