@@ -4,16 +4,37 @@ import SporkNet
 
 /// Writes the body of an answer.
 public final class BodyWriter {
+    /// The head of the answer, as it is to be written.
+    struct Head {
+        let response: Response
+        let framing: ResponseSerializer.Framing
+        let persistence: ResponseSerializer.Persistence
+        let request: Request
+
+        init(
+            _ response: Response,
+            _ framing: ResponseSerializer.Framing,
+            _ persistence: ResponseSerializer.Persistence,
+            _ request: Request
+        ) {
+            (self.response, self.framing, self.persistence, self.request) = (response, framing, persistence, request)
+        }
+    }
+
     private unowned(unsafe) var connection: ServerConnection?
+    private let head: Head
     private let isChunked: Bool
+    /// Whether the head is on its way: before, an answer that fails can still be another one.
+    private(set) var hasBegun = false
     /// How many bytes have still to be written; nil where that is open.
     private(set) var remaining: Int?
     /// Fields to be sent behind the body, where it is sent in chunks (RFC 9110, 6.5); they are best announced by a Trailer field.
     public var trailers = Headers()
 
-    init(_ connection: ServerConnection, _ framing: ResponseSerializer.Framing) {
+    init(_ connection: ServerConnection, _ head: Head) {
         self.connection = connection
-        switch framing {
+        self.head = head
+        switch head.framing {
         case .chunked: (isChunked, remaining) = (true, nil)
         case .length(let length): (isChunked, remaining) = (false, length)
         case .untilClose, .none: (isChunked, remaining) = (false, nil)
@@ -31,6 +52,7 @@ public final class BodyWriter {
             guard bytes.count <= remaining else { throw BodyError.longerThanAnnounced }
             self.remaining = remaining - bytes.count
         }
+        appendHead(to: &connection.output)
         try await connection.send(bytes, asChunk: isChunked)
     }
 
@@ -43,7 +65,16 @@ public final class BodyWriter {
     /// Sends the head of the answer before there is any body.
     public func flush() async throws {
         guard let connection else { throw BodyError.ended }
+        appendHead(to: &connection.output)
         try await connection.sendWhatWaits()
+    }
+
+    /// Writes the head, once.
+    func appendHead(to output: inout OutputBuffer) {
+        if hasBegun { return }
+        hasBegun = true
+        head.request.content.isAnswered = true
+        ResponseSerializer.appendHead(of: head.response, head.framing, head.persistence, to: &output)
     }
 
     /// Ends the body; nothing can be written any more.
@@ -51,6 +82,7 @@ public final class BodyWriter {
     /// - Returns: whether it is whole.
     func end(into output: inout OutputBuffer) -> Bool {
         connection = nil
+        appendHead(to: &output)
         if isChunked {
             output.append("0\r\n")
             for field in trailers { ResponseSerializer.append(field.name, field.value, to: &output) }

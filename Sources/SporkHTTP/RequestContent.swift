@@ -12,6 +12,8 @@ struct RequestContent {
     private(set) var length: Int?
     /// Whether the client waits to be told before it sends.
     var awaitsContinue = false
+    /// Whether the final answer has begun: the client is not told to go on any more (RFC 9110, 10.1.1).
+    var isAnswered = false
     /// Whether it has been found not to be readable, or has not come.
     var hasFailed = false
     /// How much was read.
@@ -22,7 +24,7 @@ struct RequestContent {
     mutating func begin(_ head: RequestHead, limits: BodyDecoder.Limits) {
         isExpected = head.isChunked || (head.contentLength ?? 0) > 0
         length = head.isChunked ? nil : head.contentLength ?? 0
-        (awaitsContinue, hasFailed, received, waited) = (false, false, 0, 0)
+        (awaitsContinue, isAnswered, hasFailed, received, waited) = (false, false, false, 0, 0)
         guard isExpected else {
             if !decoder.isComplete || !decoder.trailers.isEmpty { decoder = BodyDecoder(length: 0) }
             return

@@ -101,7 +101,7 @@ package nonisolated final class RequestHead {
     func has(_ field: KnownField) -> Bool { present >> UInt32(field.rawValue) & 1 == 1 }
 
     func begin() {
-        (fieldCount, present, repeated) = (0, 0, 0)
+        (method, fieldCount, present, repeated) = (.unknown, 0, 0, 0)
         (contentLength, isChunked, keepsAlive) = (nil, false, true)
         (query, authority) = (nil, nil)
     }

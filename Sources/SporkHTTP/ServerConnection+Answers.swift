@@ -20,30 +20,65 @@ extension ServerConnection {
             guard let made = await run(handle, request) else { return (false, 0) }
             response = made
         }
-        let head = request.head
-        var framing = framing(of: response, to: head)
-        let rest: UnreadContent
         switch response.body {
+        case .stream(_, let write): return try await answer(request, with: response, write)
+        case .events(let write):
+            return try await answer(request, with: response) { try await self.sendEvents($0, for: request, write) }
         case .takeover(let takeOver):
             try await handOver(response, takeOver)
             return (false, 0)
-        // This may still read it while it writes, so the client has to hear that it is wanted before it hears anything else.
-        case .stream:
-            rest = .none
-            if request.content.awaitsContinue, head.method != .head {
-                ResponseSerializer.appendInterim(.continue, Headers(), to: &output)
+        default: return try await answer(request, with: response)
+        }
+    }
+
+    /// Answers a request with a body that is there.
+    private func answer(
+        _ request: Request,
+        with response: Response
+    ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        let rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
+        let closes = !request.head.keepsAlive || rest == .endless || isDraining || response.closesConnection
+        ResponseSerializer.appendHead(of: response, framing(of: response), .after(request, closes), to: &output)
+        if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
+            try await send(response.body)
+        }
+        return try await conclude(request, response, closes)
+    }
+
+    /// Answers a request with a body that a handler writes.
+    @inline(never)
+    private func answer(
+        _ request: Request,
+        with response: Response,
+        _ write: @MainActor (BodyWriter) async throws -> Void
+    ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        var framing = framing(of: response)
+        var closes = !request.head.keepsAlive || isDraining || response.closesConnection
+        if case .chunked = framing, request.version == .http10 { (framing, closes) = (.untilClose, true) }
+        let writer = BodyWriter(self, BodyWriter.Head(response, framing, .after(request, closes), request))
+        input.keep()
+        if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
+            defer { writer.abandon() }
+            do { try await write(writer) } catch {
+                if AnyCoroutine.current?.isCancelled == true || stream.isClosed { return (false, 0) }
+                // As long as nothing has been said, something else can be.
+                if !writer.hasBegun { return try await answer(request, with: self.response(to: error, of: request)) }
+                if !(error is StreamError || error is HTTPError) { server.onError(error, request) }
+                return (false, 0)
             }
-        default: rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
+            guard writer.end(into: &output) else { return (false, 0) }
+        } else {
+            writer.appendHead(to: &output)
         }
-        var closes = !head.keepsAlive || rest == .endless || isDraining || response.closesConnection
-        if case .chunked = framing, head.version == .http10 { (framing, closes) = (.untilClose, true) }
-        let persistence: ResponseSerializer.Persistence =
-            closes ? .closes : head.version == .http10 ? .announced : .implied
-        ResponseSerializer.appendHead(of: response, framing, persistence, to: &output)
-        request.content.awaitsContinue = false
-        if head.method != .head, response.status.allowsContent {
-            guard try await send(response, framing, for: request) else { return (false, 0) }
-        }
+        return try await conclude(request, response, closes)
+    }
+
+    /// What becomes of the connection behind an answer.
+    private func conclude(
+        _ request: Request,
+        _ response: Response,
+        _ closes: Bool
+    ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         if closes {
             if !output.isEmpty { try await flush() }
             let hasRest = !input.isEmpty || !request.content.decoder.isComplete
@@ -52,7 +87,10 @@ extension ServerConnection {
         }
         if output.count >= OutputBuffer.usualSize { try await flush() }
         if request.content.isExpected, !request.content.decoder.isComplete {
-            guard await dropContent(of: request) else { return (false, 0) }
+            guard await dropContent(of: request) else {
+                if !stream.isClosed { await linger() }
+                return (false, 0)
+            }
         }
         return (true, response.isExpensive ? configuration.mostAnswersInTurn : 1)
     }
@@ -80,7 +118,7 @@ extension ServerConnection {
         return .page(.internalServerError)
     }
 
-    private func framing(of response: Response, to head: RequestHead) -> ResponseSerializer.Framing {
+    private func framing(of response: Response) -> ResponseSerializer.Framing {
         guard response.status.allowsContent else { return .none }
         // This status means that there is nothing, which a length of none says as well (RFC 9110, 15.3.6).
         if response.status.code == 205 { return .length(0) }
@@ -91,25 +129,6 @@ extension ServerConnection {
     private func mayBeOnItsWay(_ response: Response) throws(StreamError) -> Bool {
         if response.body.count ?? .max > configuration.mostGathered { return true }
         return try input.receive(from: stream) == .bytes
-    }
-
-    /// Sends a body, or leaves it in `output`.
-    ///
-    /// False when it is not whole, and the connection has to be closed for the client to see it.
-    private func send(
-        _ response: Response,
-        _ framing: ResponseSerializer.Framing,
-        for request: Request
-    ) async throws(StreamError) -> Bool {
-        if response.status.code == 205 { return true }
-        switch response.body {
-        case .stream(_, let write): return await stream(framing, write, for: request)
-        case .events(let write):
-            return await stream(framing, { try await self.sendEvents($0, for: request, write) }, for: request)
-        default:
-            try await send(response.body)
-            return true
-        }
     }
 
     @inline(never)
@@ -144,24 +163,6 @@ extension ServerConnection {
         }
     }
 
-    /// Has a handler write the body.
-    @inline(never)
-    private func stream(
-        _ framing: ResponseSerializer.Framing,
-        _ write: @MainActor (BodyWriter) async throws -> Void,
-        for request: Request
-    ) async -> Bool {
-        input.keep()
-        let writer = BodyWriter(self, framing)
-        defer { writer.abandon() }
-        do { try await write(writer) } catch {
-            let isOver = error is StreamError || error is CancellationError || error is HTTPError || stream.isClosed
-            if !isOver { server.onError(error, request) }
-            return false
-        }
-        return writer.end(into: &output)
-    }
-
     /// Has a handler send events, and cancels it when the client goes.
     private func sendEvents(
         _ writer: BodyWriter,
@@ -182,7 +183,7 @@ extension ServerConnection {
         try await send(events)
     }
 
-    /// Sends a piece of a body that a handler writes.
+    /// Sends a piece of a body that a handler writes, the head before it where that is still to come.
     func send(_ bytes: ArraySlice<UInt8>, asChunk: Bool) async throws(StreamError) {
         if asChunk {
             output.append(hexadecimal: bytes.count)
@@ -216,6 +217,13 @@ extension ServerConnection {
         input.consume(input.bytes.count)
         // What it throws ends the connection, as its return does.
         try? await takeOver(stream)
+    }
+}
+
+extension ResponseSerializer.Persistence {
+    /// What has to be said about the connection behind the answer to a request.
+    fileprivate static func after(_ request: Request, _ closes: Bool) -> Self {
+        closes ? .closes : request.version == .http10 ? .announced : .implied
     }
 }
 

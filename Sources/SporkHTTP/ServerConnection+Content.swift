@@ -7,9 +7,9 @@ extension ServerConnection {
     /// What is left of a request's content when its answer is there.
     enum UnreadContent {
         case none
-        /// So little that it is worth waiting for.
+        /// So little, as far as one knows, that it is worth waiting for.
         case little
-        /// More, or nobody knows how much; the connection has to be closed.
+        /// More, or nobody knows whether it will come; the connection has to be closed.
         case endless
     }
 
@@ -61,13 +61,16 @@ extension ServerConnection {
     private func receiveContent(of request: Request) async throws {
         while true {
             switch try input.receive(from: stream) {
-            case .bytes: return
+            case .bytes:
+                // It has not waited.
+                request.content.awaitsContinue = false
+                return
             case .endOfStream:
                 request.content.hasFailed = true
                 throw HTTPError(.badRequest, "the body ended early")
             case .nothingYet: break
             }
-            if request.content.awaitsContinue {
+            if request.content.awaitsContinue, !request.content.isAnswered {
                 request.content.awaitsContinue = false
                 ResponseSerializer.appendInterim(.continue, Headers(), to: &output)
             }
@@ -90,8 +93,9 @@ extension ServerConnection {
         if request.content.decoder.isComplete { return .none }
         if (try? takeContent(of: request)) == nil { return .endless }
         if request.content.decoder.isComplete { return .none }
-        guard !request.content.awaitsContinue, let left = request.content.decoder.remaining else { return .endless }
-        return left <= configuration.mostDropped ? .little : .endless
+        // Chunks are tried: only they themselves say how much they are.
+        if request.content.awaitsContinue { return .endless }
+        return request.content.decoder.remaining ?? 0 <= configuration.mostDropped ? .little : .endless
     }
 
     /// Reads and drops the rest of a request's content, behind its answer.
@@ -100,6 +104,7 @@ extension ServerConnection {
     @inline(never)
     func dropContent(of request: Request) async -> Bool {
         do {
+            if request.content.awaitsContinue { return false }
             let limit = request.content.received + configuration.mostDropped
             if let left = request.content.decoder.remaining, left > configuration.mostDropped { return false }
             while try await dropPiece(of: request, upTo: limit) {}

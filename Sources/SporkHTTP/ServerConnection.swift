@@ -147,7 +147,8 @@ final class ServerConnection: StreamHandler {
     private func refuse(_ status: Status) async throws(StreamError) {
         let response = Response.page(status)
         ResponseSerializer.appendHead(of: response, .length(response.body.count ?? 0), .closes, to: &output)
-        try await send(response.body)
+        // HEAD's answer has no content, whatever it says.
+        if !parser.isInFields || request?.method != .head { try await send(response.body) }
         try await flush()
         await linger()
     }
