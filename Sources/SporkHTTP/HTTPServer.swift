@@ -62,7 +62,7 @@ public final class HTTPServer {
 
     // A silent connection has none: one takes three kilobytes.
     private static let mostSpareRequests = 64
-    private var spareRequests: [Request] = []
+    @exclusivity(unchecked) private var spareRequests: [Request] = []
 
     /// A server that has every request answered by `respond`, which never suspends.
     package convenience init(

@@ -13,88 +13,103 @@ package nonisolated struct PathSegments {
         case escapesRoot
     }
 
-    // Decoded, the segments one behind the other with a slash between them.
+    // Decoded, the segments one behind the other with a slash behind each; `used` bytes of it.
     private var bytes: [UInt8] = []
-    // Where each ends in `bytes`.
+    private var used = 0
+    // Where each ends in `bytes`; `count` of them.
     private var ends: [Int] = []
+    /// How many there are; "/" has one, which is empty.
+    package private(set) var count = 0
     /// Whether a path has been split.
     package private(set) var isSplit = false
 
     package init() {}
 
-    /// How many there are; "/" has one, which is empty.
-    package var count: Int { ends.count }
-
     /// Forgets the path, not the memory.
-    package mutating func removeAll() {
-        isSplit = false
-        bytes.removeAll(keepingCapacity: true)
-        ends.removeAll(keepingCapacity: true)
-    }
+    package mutating func removeAll() { (isSplit, used, count) = (false, 0, 0) }
 
     /// Splits `path`, which starts with a slash or is empty, and resolves dot segments (RFC 3986, 5.2.4).
     package mutating func split(_ path: UnsafeRawBufferPointer) -> Outcome {
         removeAll()
+        // No segment is longer decoded, and there are no more of them than bytes.
+        if bytes.count < path.count + 2 { bytes = [UInt8](repeating: 0, count: max(256, path.count + 2)) }
         var position = path.isEmpty ? 0 : 1
         var hasHighBytes = false
         var lastIsDots = false
         repeat {
-            let start = bytes.count
+            let start = used
+            guard decodeSegment(of: path, at: &position, &hasHighBytes) else { return .malformed }
+            let length = used - start
+            let isDot = length == 1 && bytes[start] == UInt8(ascii: ".")
+            let isDotDot = length == 2 && bytes[start] == UInt8(ascii: ".") && bytes[start + 1] == UInt8(ascii: ".")
+            lastIsDots = isDot || isDotDot
+            if isDotDot {
+                guard count > 0 else { return .escapesRoot }
+                count -= 1
+                used = count > 0 ? ends[count - 1] + 1 : 0
+            } else if isDot {
+                used = start
+            } else {
+                endSegment()
+            }
+            position += 1
+        } while position <= path.count
+        // "/a/." and "/a/b/.." are "/a/".
+        if lastIsDots || count == 0 { endSegment() }
+        guard !hasHighBytes || String(validating: bytes[..<used], as: UTF8.self) != nil else { return .malformed }
+        isSplit = true
+        return .split
+    }
+
+    /// Decodes up to the next slash; false when what is there cannot be decoded.
+    private mutating func decodeSegment(
+        of path: UnsafeRawBufferPointer,
+        at position: inout Int,
+        _ hasHighBytes: inout Bool
+    ) -> Bool {
+        bytes.withUnsafeMutableBufferPointer { bytes in
             while position < path.count, path[position] != UInt8(ascii: "/") {
                 var byte = path[position]
                 position += 1
                 if byte == UInt8(ascii: "%") {
                     guard position + 1 < path.count, path[position].isHexadecimal, path[position + 1].isHexadecimal
-                    else { return .malformed }
+                    else { return false }
                     byte = path[position].hexadecimalValue << 4 | path[position + 1].hexadecimalValue
                     position += 2
                 }
-                if byte == 0 { return .malformed }
-                hasHighBytes = hasHighBytes || byte >= 0x80
-                bytes.append(byte)
+                if byte == 0 { return false }
+                if byte >= 0x80 { hasHighBytes = true }
+                bytes[used] = byte
+                used += 1
             }
-            let length = bytes.count - start
-            let isDot = length == 1 && bytes[start] == UInt8(ascii: ".")
-            let isDotDot = length == 2 && bytes[start] == UInt8(ascii: ".") && bytes[start + 1] == UInt8(ascii: ".")
-            lastIsDots = isDot || isDotDot
-            if lastIsDots {
-                bytes.removeSubrange(start...)
-                if isDotDot {
-                    guard ends.popLast() != nil else { return .escapesRoot }
-                    bytes.removeSubrange((ends.last.map { $0 + 1 } ?? 0)...)
-                }
-            } else {
-                ends.append(bytes.count)
-                bytes.append(UInt8(ascii: "/"))
-            }
-            position += 1
-        } while position <= path.count
-        // "/a/." and "/a/b/.." are "/a/".
-        if lastIsDots || ends.isEmpty {
-            ends.append(bytes.count)
-            bytes.append(UInt8(ascii: "/"))
+            return true
         }
-        guard !hasHighBytes || String(validating: bytes, as: UTF8.self) != nil else { return .malformed }
-        isSplit = true
-        return .split
+    }
+
+    private mutating func endSegment() {
+        if count == ends.count { ends.append(used) } else { ends[count] = used }
+        bytes[used] = UInt8(ascii: "/")
+        used += 1
+        count += 1
     }
 
     /// The whole path, decoded.
-    package var path: String { "/" + String(decoding: bytes.dropLast(), as: UTF8.self) }
+    package var path: String { "/" + String(decoding: bytes[..<(used - 1)], as: UTF8.self) }
 
     /// The segment at a position.
     package subscript(position: Int) -> String { String(decoding: bytes[range(position)], as: UTF8.self) }
 
     /// The segments from a position on, with the slashes between them.
     package func rest(from position: Int) -> String {
-        String(decoding: bytes[range(position).lowerBound..<(bytes.count - 1)], as: UTF8.self)
+        String(decoding: bytes[range(position).lowerBound..<(used - 1)], as: UTF8.self)
     }
 
     /// Calls `body` with the bytes of one segment after the other until it returns false.
     package func forEach(_ body: (UnsafeRawBufferPointer) -> Bool) {
         bytes.withUnsafeBytes { bytes in
             var start = 0
-            for end in ends {
+            for position in 0..<count {
+                let end = ends[position]
                 guard body(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) else { return }
                 start = end + 1
             }

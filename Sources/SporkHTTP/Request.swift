@@ -8,16 +8,16 @@ import SporkNet
 public final class Request {
     package let head = RequestHead()
     // The connection's, while the request is being answered; unsafe only in that nobody counts it.
-    unowned(unsafe) private(set) var connection: ServerConnection?
-    var content = RequestContent()
+    @exclusivity(unchecked) unowned(unsafe) private(set) var connection: ServerConnection?
+    @exclusivity(unchecked) var content = RequestContent()
     /// The decoded segments of the path, and which of them are the route's parameters.
-    package var segments = PathSegments()
-    package var parameters: [RouteParameter] = []
+    @exclusivity(unchecked) package var segments = PathSegments()
+    @exclusivity(unchecked) package var parameters: [RouteParameter] = []
 
     /// A name for the request in logs, where a middleware has given it one.
-    public var id: String?
+    @exclusivity(unchecked) public var id: String?
     /// Who has shown to be whom, where a middleware has asked.
-    public var user: String?
+    @exclusivity(unchecked) public var user: String?
 
     package init() {}
 
@@ -106,7 +106,8 @@ public final class Request {
         content.begin(head, limits: connection.server.configuration.bodyLimits)
         segments.removeAll()
         if !parameters.isEmpty { parameters = [] }
-        (id, user) = (nil, nil)
+        if id != nil { id = nil }
+        if user != nil { user = nil }
     }
 
     /// Has been answered: there is no more to read.

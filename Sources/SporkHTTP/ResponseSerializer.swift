@@ -55,11 +55,15 @@ package enum ResponseSerializer {
         _ framing: Framing,
         to output: inout OutputBuffer
     ) {
-        output.append("HTTP/1.1 ")
-        output.append(decimal: Int(status.code))
-        output.append(" ")
-        output.append(status.reason)
-        output.append("\r\nServer: spork\r\n")
+        if status.code == 200 {
+            output.append("HTTP/1.1 200 OK\r\nServer: spork\r\n")
+        } else {
+            output.append("HTTP/1.1 ")
+            output.append(decimal: Int(status.code))
+            output.append(" ")
+            output.append(status.reason)
+            output.append("\r\nServer: spork\r\n")
+        }
         if let type = headers.contentType { append("Content-Type", type, to: &output) }
         for field in headers.others where !isOurs(field.name) { append(field.name, field.value, to: &output) }
         switch framing {
@@ -111,7 +115,7 @@ extension Status {
 
 /// The Date field, written once a second.
 enum DateLine {
-    private static var second = 0
+    @exclusivity(unchecked) private static var second = 0
     private static let line: UnsafeMutableRawBufferPointer = {
         let line = UnsafeMutableRawBufferPointer.allocate(byteCount: 37, alignment: 8)
         line.copyBytes(from: "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".utf8)

@@ -25,11 +25,11 @@ public final class Router: RouteRegistering {
     /// The hosts that requests may be for, in lower case and without ports; others are answered with 421 (RFC 9110, 7.4).
     ///
     /// Nil for any.
-    public var hosts: Set<String>?
+    @exclusivity(unchecked) public var hosts: Set<String>?
 
-    private var routes: [Route] = []
-    private var tree: RouteTree?
-    private var middleware: [Middleware] = []
+    @exclusivity(unchecked) private var routes: [Route] = []
+    @exclusivity(unchecked) private var tree: RouteTree?
+    @exclusivity(unchecked) private var middleware: [Middleware] = []
     private var whole: Handler?
     private var tunnel: Handler?
 

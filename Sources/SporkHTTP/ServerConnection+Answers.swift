@@ -4,14 +4,52 @@ import SporkLoop
 import SporkNet
 
 extension ServerConnection {
-    /// Answers a request.
+    /// Decides what becomes of a request, and answers it where that takes neither time nor room.
+    ///
+    /// - Returns: how many cheap answers this one was worth; nil when `answer` is to go on with it.
+    func answerAtOnce(_ request: Request) -> Int? {
+        request.begin(on: self)
+        let decision = server.decide(request)
+        guard case .now(let response) = decision, isSimple(response, to: request) else {
+            self.decision = decision
+            return nil
+        }
+        let length = response.body.count ?? 0
+        let framing: ResponseSerializer.Framing = response.status.allowsContent ? .length(length) : .none
+        ResponseSerializer.appendHead(of: response, framing, .after(request, false), to: &output)
+        if request.head.method != .head, response.status.allowsContent {
+            switch response.body {
+            case .text(let text): output.append(text)
+            case .bytes(let bytes): output.append(bytes)
+            case .block(let block, let range): output.append(UnsafeRawBufferPointer(rebasing: block.bytes[range]))
+            default: break
+            }
+        }
+        request.end()
+        return response.isExpensive ? configuration.mostAnswersInTurn : 1
+    }
+
+    /// Whether an answer only has to be put behind others that wait, and the connection goes on.
+    private func isSimple(_ response: Response, to request: Request) -> Bool {
+        guard request.head.keepsAlive, !request.content.isExpected, !isDraining, !response.closesConnection,
+            response.status.code != 205, output.count < OutputBuffer.usualSize / 2
+        else { return false }
+        switch response.body {
+        case .empty: return true
+        case .text, .bytes, .block: return response.body.count ?? .max <= configuration.mostGathered
+        case .file, .stream, .events, .takeover: return false
+        }
+    }
+
+    /// Goes on with what `answerAtOnce` has decided.
     ///
     /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
+    @inline(never)
     func answer(_ request: Request) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
-        request.begin(on: self)
         defer { request.end() }
         let response: Response
-        switch server.decide(request) {
+        guard let decision = self.decision.take() else { return (false, 0) }
+        switch decision {
         case .now(let made): response = made
         case .failed(let error): response = self.response(to: error, of: request)
         case .later(let handle):

@@ -10,16 +10,18 @@ import SporkNet
 final class ServerConnection: StreamHandler {
     let stream: SocketStream
     let server: HTTPServer
-    private var parser: RequestParser
-    // There while the client is not silent.
-    private var request: Request?
-    var input = InputBuffer()
-    var output = OutputBuffer()
-    private(set) var isDraining = false
+    @exclusivity(unchecked) private var parser: RequestParser
+    // There while the client is not silent. This is all one thread's, and none of it is touched by what it calls while it is in use.
+    @exclusivity(unchecked) private var request: Request?
+    @exclusivity(unchecked) var input = InputBuffer()
+    @exclusivity(unchecked) var output = OutputBuffer()
+    @exclusivity(unchecked) private(set) var isDraining = false
     // For a head that had begun when the drain did; it may be one that its client has only half sent, and will never finish.
-    private var drainDeadline = Deadline.never
+    @exclusivity(unchecked) private var drainDeadline = Deadline.never
     // Cancelled when the client goes, while events are sent: nobody reads then who would see it.
-    var listener: AnyCoroutine?
+    // What was decided about a request and could not be answered at once.
+    @exclusivity(unchecked) var decision: HTTPServer.Decision?
+    @exclusivity(unchecked) var listener: AnyCoroutine?
 
     init(_ stream: SocketStream, of server: HTTPServer) {
         self.stream = stream
@@ -56,10 +58,15 @@ final class ServerConnection: StreamHandler {
                 input.consume(length)
                 parser.reset()
                 deadline = .never
-                let (goesOn, effort) = try await answer(request.unsafelyUnwrapped)
-                guard goesOn else { return .close }
+                // Nearly always the answer is there at once, and there is nothing to wait for.
+                if let effort = answerAtOnce(request.unsafelyUnwrapped) {
+                    answersInTurn += effort
+                } else {
+                    let (goesOn, effort) = try await answer(request.unsafelyUnwrapped)
+                    guard goesOn else { return .close }
+                    answersInTurn += effort
+                }
                 if !isKnownUniquelyReferenced(&request) { head = replaceRequest() }
-                answersInTurn += effort
                 if answersInTurn >= configuration.mostAnswersInTurn {
                     answersInTurn = 0
                     try await letOthersGoFirst()

@@ -8,7 +8,7 @@ package nonisolated struct OutputBuffer: ~Copyable {
     package static let usualSize = 32 * 1024
 
     private static let mostSpareBlocks = 64
-    nonisolated(unsafe) private static var spareBlocks: [UnsafeMutableRawPointer] = {
+    @exclusivity(unchecked) nonisolated(unsafe) private static var spareBlocks: [UnsafeMutableRawPointer] = {
         var blocks: [UnsafeMutableRawPointer] = []
         blocks.reserveCapacity(mostSpareBlocks)
         return blocks
