@@ -21,6 +21,14 @@ let examples: KeyValuePairs = [
     "ProducerAndConsumer": "ProducerAndConsumer",
     "Sleepers": "Sleepers",
     "example-http": "HTTPService",
+    "example-broadcast-send": "BroadcastSend",
+    "example-broadcast-receive": "BroadcastReceive",
+    "example-unix-send": "UnixSend",
+    "example-unix-receive": "UnixReceive",
+    "example-tcp-server": "TCPServer",
+    "example-timeout": "Timeout",
+    "example-nonblocking": "Nonblocking",
+    "example-crashing-workers": "CrashingWorkers",
 ]
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
@@ -58,7 +66,11 @@ let package = Package(
             dependencies: ["SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
             swiftSettings: house
         ),
-        .target(name: "SporkHTTP", dependencies: ["SporkNet", "SporkTasks", "SporkLoop"], swiftSettings: house),
+        .target(
+            name: "SporkHTTP",
+            dependencies: ["SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop"],
+            swiftSettings: house
+        ),
         .target(
             name: "Spork",
             dependencies: ["SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
@@ -98,9 +110,10 @@ let package = Package(
         ),
         .testTarget(
             name: "SporkPreforkTests",
-            dependencies: ["SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop"],
+            dependencies: ["SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
             swiftSettings: house
         ),
+        .testTarget(name: "SporkCommandTests", dependencies: ["SporkCommand"], swiftSettings: strict),
         .testTarget(
             name: "SporkHTTPTests",
             dependencies: ["SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop"],
@@ -118,6 +131,16 @@ let package = Package(
         ),
     ],
     swiftLanguageModes: [.v6]
+)
+
+// What only a process without a test runner shows; Tests/BlackBox/test_loop.py runs it.
+package.targets.append(
+    .executableTarget(
+        name: "loop-probe",
+        dependencies: ["SporkTasks", "SporkLoop", "CSporkShims"],
+        path: "Tests/LoopProbe",
+        swiftSettings: house
+    )
 )
 
 // What benchmarks/coroutines compares with its peers; see there.

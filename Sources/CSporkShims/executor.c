@@ -50,8 +50,10 @@ extern SWIFTCALL SporkExecutorReference (*swift_task_getMainExecutor_hook)(void 
 extern SWIFTCALL bool (*swift_task_isMainExecutor_hook)(SporkExecutorReference, void *);
 extern SWIFTCALL void (*swift_task_checkIsolated_hook)(SporkExecutorReference, SWIFTCALL void (*)(SporkExecutorReference));
 extern SWIFTCALL void swift_job_run(Job *, SporkExecutorReference);
+extern SWIFTCALL SporkExecutorReference swift_task_getCurrentExecutor(void);
 extern SWIFTCALL Job *swift_task_getCurrent(void);
 extern SWIFTCALL bool swift_task_isCancelled(Job *);
+extern SWIFTCALL void swift_task_cancel(Job *);
 extern void swift_task_exitThreadLocalContext(char *);
 extern void swift_task_enterThreadLocalContext(char *);
 
@@ -59,6 +61,7 @@ static struct {
     Job *first;
     Job *last;
     uint64_t enqueued;
+    uint64_t ran;
     uint64_t longest;
     SporkJobObserver begins;
     SporkExecutorReference main;
@@ -151,26 +154,47 @@ static inline void run(Job *job) {
     }
 }
 
-uint64_t spork_executor_run(uint64_t limit, uint64_t long_job, SporkJobObserver took_long) {
-    uint64_t ran = 0;
+static struct {
+    uint64_t end;
+    uint64_t long_job;
+    SporkJobObserver took_long;
+} batch;
+
+static ASYNCCALL void run_batch(Job *unused) {
+    (void)unused;
     uint64_t begin = ticks();
     take_from_other_threads();
-    while (queue.first && ran < limit) {
+    while (queue.first && queue.ran < batch.end) {
         Job *job = queue.first;
         queue.first = job->scheduler_private[next_word];
         if (queue.first == NULL) queue.last = NULL;
+        queue.ran++;
         if (__builtin_expect(queue.begins != NULL, 0)) queue.begins(job, 0);
         // The job may free itself while it runs, so nobody looks at it afterwards.
         run(job);
-        ran++;
         uint64_t end = ticks();
         uint64_t taken = end - begin;
         begin = end;
         if (__builtin_expect(taken > queue.longest, 0)) queue.longest = taken;
-        if (__builtin_expect(taken > long_job, 0)) took_long(job, taken);
+        if (__builtin_expect(taken > batch.long_job, 0)) batch.took_long(job, taken);
     }
-    return ran;
 }
+
+// A batch is a job itself, one that is no task (any kind but 0 is none): the runtime keeps with each job that runs what executor
+// it runs on, and a parked task that goes on has nothing but that of the job around it.
+uint64_t spork_executor_run(uint64_t limit, uint64_t long_job, SporkJobObserver took_long) {
+    enum { isolated_deinit = 196 };
+    static Job all;
+    all = (Job){.flags = isolated_deinit, .resume = (ASYNCCALL void (*)(ASYNC_CONTEXT AsyncFrame *))run_batch};
+    uint64_t before = queue.ran;
+    batch.end = before + limit;
+    batch.long_job = long_job;
+    batch.took_long = took_long;
+    swift_job_run(&all, (SporkExecutorReference){NULL, 0});
+    return queue.ran - before;
+}
+
+uint64_t spork_executor_ran(void) { return queue.ran; }
 
 bool spork_executor_has_jobs(void) {
     return queue.first != NULL || atomic_load_explicit(&from_other_threads, memory_order_relaxed) != NULL;
@@ -180,6 +204,8 @@ void *spork_current_task(void) { return swift_task_getCurrent(); }
 
 bool spork_task_is_cancelled(void *task) { return swift_task_isCancelled(task); }
 
+void spork_cancel_task(void *task) { swift_task_cancel(task); }
+
 // Parking. A task that suspends on a continuation pays for a dependency record and two exchanges of its status; one that parks
 // leaves its status as it is, notes where to go on, and returns to whoever runs jobs. To the runtime it is a task that runs
 // for a long time. Its open accesses (the exclusivity checks of the thread) are set aside, as the runtime does it.
@@ -187,6 +213,11 @@ bool spork_task_is_cancelled(void *task) { return swift_task_isCancelled(task); 
 static ASYNCCALL void resume_with_accesses(ASYNC_CONTEXT AsyncFrame *frame) {
     swift_task_enterThreadLocalContext((char *)frame->accesses);
     return frame->resume_parent(frame);
+}
+
+void *spork_task_to_park(void) {
+    // An actor's task would lose its actor: to the runtime it still runs there, but whoever runs it next has not entered it.
+    return on_loop_thread && swift_task_getCurrentExecutor().identity == NULL ? swift_task_getCurrent() : NULL;
 }
 
 static inline Job *leave(AsyncFrame *frame) {

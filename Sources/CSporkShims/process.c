@@ -35,6 +35,11 @@ void spork_ignore_signal(int number) {
     sigaction(number, &ignore, NULL);
 }
 
+void spork_ignore_signal_unless_handled(int number) {
+    struct sigaction present;
+    if (sigaction(number, NULL, &present) == 0 && present.sa_handler == SIG_DFL) spork_ignore_signal(number);
+}
+
 int spork_signal_descriptor(const int *signals, size_t count) {
     sigset_t set;
     sigemptyset(&set);
@@ -51,8 +56,14 @@ int spork_take_signal(int descriptor, pid_t *sender) {
         count = read(descriptor, &info, sizeof info);
     } while (count < 0 && errno == EINTR);
     if (count != (ssize_t)sizeof info) return 0;
-    *sender = (pid_t)info.ssi_pid;
+    // A sender outside of this process's namespace has the number 0, too: only the code tells it from the kernel.
+    *sender = info.ssi_code == SI_KERNEL ? 0 : info.ssi_pid == 0 ? 1 : (pid_t)info.ssi_pid;
     return (int)info.ssi_signo;
+}
+
+int spork_execute(const char *path, char *const *arguments, char *const *environment) {
+    execve(path, arguments, environment);
+    return -errno;
 }
 
 int spork_open_process(pid_t process) {

@@ -10,15 +10,18 @@ public final class EchoServer {
     /// How much is read at once.
     private nonisolated static let bufferSize = 64 * 1024
 
-    private let listeners: [Listener]
-    private let workers: Int
+    private let listeners: ListenerSet
+    private let settings: ServerSettings
 
     /// Binds the addresses; nothing is served yet.
     ///
+    /// - Parameters:
+    ///   - addresses: where to listen; without any, and without sockets from systemd, at 127.0.0.1:9000.
+    ///   - settings: how the processes are run.
     /// - Throws: `SystemError`, naming what could not be bound.
-    public init(addresses: [SocketAddress], workers: Int) throws {
-        listeners = try Listener.bind(addresses)
-        self.workers = workers
+    public init(addresses: [SocketAddress], settings: ServerSettings) throws {
+        listeners = try ListenerSet(addresses, standard: .loopback(port: 9000), settings: settings)
+        self.settings = settings
     }
 
     /// Serves until a signal ends it; see `Master.run`.
@@ -26,21 +29,22 @@ public final class EchoServer {
     /// - Parameters:
     ///   - started: called once with a line for people: where, by whom.
     ///   - report: called with a line about anything an operator should know.
-    public func run(started: (String) -> Void, report: @escaping (String) -> Void) throws {
-        let master = Master(listeners: listeners, workers: workers, report: { report("\($0)") }) { worker in
-            // One for all connections of the worker: no bytes are in it while a coroutine is suspended.
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferSize, alignment: 64)
-            defer { buffer.deallocate() }
-            try await worker.serve { EchoConnection($0, buffer) }
+    public func run(started: @escaping (String) -> Void, report: @escaping (String) -> Void) throws {
+        let banner = banner
+        let master = Master(listeners: listeners, settings: settings, report: { report("\($0)") }) {
+            { worker in
+                // One for all connections of the worker: no bytes are in it while a coroutine is suspended.
+                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferSize, alignment: 64)
+                defer { buffer.deallocate() }
+                try await worker.serve { EchoConnection($0, buffer) }
+            }
         }
         try master.run { started(banner) }
     }
 
     private var banner: String {
-        let places = listeners.map { listener in
-            listener.address.isLocal ? "\(listener.address)" : "tcp://\(listener.address)"
-        }
-        let processes = workers == 1 ? "1 worker" : "\(workers) workers"
+        let places = listeners.addresses.map { $0.isLocal ? "\($0)" : "tcp://\($0)" }
+        let processes = settings.workers == 1 ? "1 worker" : "\(settings.workers) workers"
         return "Spork echoes at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes) · Ctrl-C ends it"
     }
 }

@@ -15,15 +15,17 @@ public enum Server {
     ///
     /// - Parameters:
     ///   - configuration: limits and times of the connections.
+    ///   - settings: how the processes are run, where the command line says nothing else.
     ///   - body: runs once in each worker, on its loop, before it serves. What it throws ends the worker, and a new one is tried.
-    /// - Throws: `SystemError` when the system refuses what the master needs.
+    /// - Throws: what `Master.run` throws.
     public static func main(
         _ configuration: HTTPServer.Configuration = HTTPServer.Configuration(),
+        settings: ServerSettings? = nil,
         _ body: @escaping @MainActor (Worker) async throws -> Router
     ) throws {
         let name = CommandLine.arguments.first.map { String($0.split(separator: "/").last ?? "") } ?? "server"
         let options: ServerOptions
-        do { options = try ServerOptions(CommandLine.arguments.dropFirst()) } catch {
+        do { options = try ServerOptions(CommandLine.arguments.dropFirst(), settings) } catch {
             if error == .helpWanted {
                 write(ServerOptions.help(for: name), to: STDOUT_FILENO)
                 exit(0)
@@ -31,23 +33,32 @@ public enum Server {
             write("\(name): \(error); see '\(name) --help'\n", to: STDERR_FILENO)
             exit(2)
         }
-        let listeners: [Listener]
-        do { listeners = try Listener.bind(options.addresses) } catch {
+        let listeners: ListenerSet
+        do {
+            listeners = try ListenerSet(
+                options.addresses,
+                standard: .loopback(port: 8000),
+                settings: options.settings
+            )
+        } catch {
             write("\(name): \(error)\n", to: STDERR_FILENO)
             exit(1)
         }
         let report: (Master.Report) -> Void = { write("\(name): \($0)\n", to: STDERR_FILENO) }
-        let master = Master(listeners: listeners, workers: options.workers, report: report) { worker in
-            let router = try await body(worker)
-            if options.allowsTrace { router.allowsTrace = true }
-            let server = HTTPServer(configuration, router: router)
-            try await worker.serve { server.handler(for: $0) }
+        let master = Master(listeners: listeners, settings: options.settings, report: report) {
+            { worker in
+                let router = try await body(worker)
+                if options.allowsTrace { router.allowsTrace = true }
+                let server = HTTPServer(configuration, row: worker.row, router: router)
+                try await worker.serve { server.handler(for: $0) }
+            }
         }
-        try master.run { write(banner(name, listeners, options.workers), to: STDOUT_FILENO) }
+        let banner = banner(name, listeners, options.settings.workers)
+        try master.run { write(banner, to: STDOUT_FILENO) }
     }
 
-    private static func banner(_ name: String, _ listeners: [Listener], _ workers: Int) -> String {
-        let places = listeners.map { $0.address.isLocal ? "\($0.address)" : "http://\($0.address)" }
+    private static func banner(_ name: String, _ listeners: ListenerSet, _ workers: Int) -> String {
+        let places = listeners.addresses.map { $0.isLocal ? "\($0)" : "http://\($0)" }
         return "\(name) serves at \(places.joined(separator: ", ")) · master \(getpid()) · "
             + "\(workers == 1 ? "1 worker" : "\(workers) workers") · Ctrl-C ends it\n"
     }

@@ -25,11 +25,15 @@ struct ServerOptions {
     private static let mostWorkers = 1024
 
     private(set) var addresses: [SocketAddress] = []
-    private(set) var workers = ProcessorCount.available
+    private(set) var settings: ServerSettings
     private(set) var allowsTrace = false
 
     /// Reads arguments: `--option value`, `--option=value`, `-o value` and `-ovalue`.
-    init(_ arguments: some Collection<String>) throws(Mistake) {
+    ///
+    /// - Parameter settings: what holds where the arguments say nothing; nil for the defaults and a worker a processor.
+    init(_ arguments: some Collection<String>, _ settings: ServerSettings? = nil) throws(Mistake) {
+        self.settings = settings ?? ServerSettings()
+        if settings == nil { self.settings.workers = ProcessorCount.available }
         var rest = arguments.makeIterator()
         while let argument = rest.next() {
             var (option, value) = Self.split(argument)
@@ -44,14 +48,15 @@ struct ServerOptions {
             if option.contains("b") {
                 guard let address = SocketAddress(value) else { throw .badValue(option: option, value: value) }
                 addresses.append(address)
-            } else if value != "auto" {
+            } else if value == "auto" {
+                self.settings.workers = ProcessorCount.available
+            } else {
                 guard let number = Int(value), (1...Self.mostWorkers).contains(number) else {
                     throw .badValue(option: option, value: value)
                 }
-                workers = number
+                self.settings.workers = number
             }
         }
-        if addresses.isEmpty { addresses = [.loopback(port: 8000)] }
     }
 
     private static func split(_ argument: String) -> (option: String, value: String?) {
@@ -72,7 +77,8 @@ struct ServerOptions {
               --allow-trace      answer TRACE
           -h, --help             show this
 
-        TERM, QUIT: finish what has begun, then end. INT (Ctrl-C): end at once. TTIN, TTOU: one worker more, one fewer.
+        TERM, QUIT: finish what has begun, then end. INT (Ctrl-C): end at once. HUP: replace all workers. USR2: replace the
+        program. TTIN, TTOU: one worker more, one fewer. WINCH: drain all workers, keep the master.
 
         """
     }

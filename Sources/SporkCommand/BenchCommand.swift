@@ -36,13 +36,13 @@ struct BenchCommand: ParsableCommand {
         name: [.customShort("d", allowingJoined: true), .long],
         help: ArgumentHelp("How long: 500ms, 10s, 2m, 1h.", valueName: "time")
     )
-    var duration = TimeArgument(seconds: 10)
+    var duration = DurationArgument(.seconds(10))
 
     @Option(
         name: [.customShort("T", allowingJoined: true), .long],
         help: ArgumentHelp("How long an answer may take.", valueName: "time")
     )
-    var timeout = TimeArgument(seconds: 2)
+    var timeout = DurationArgument(.seconds(2))
 
     @Option(
         name: [.customShort("H", allowingJoined: true), .long],
@@ -128,28 +128,6 @@ extension String {
     fileprivate func replacingPort() -> String {
         split(separator: "{port}", omittingEmptySubsequences: false).joined(separator: "80")
     }
-}
-
-/// A time as an argument: a number of seconds, or a number with ms, s, m or h.
-struct TimeArgument: ExpressibleByArgument {
-    let duration: Duration
-    private let text: String
-
-    init(seconds: Int) {
-        duration = .seconds(seconds)
-        text = "\(seconds)s"
-    }
-
-    init?(argument: String) {
-        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("", 1)]
-        guard let (unit, factor) = units.first(where: { argument.hasSuffix($0.0) }),
-            let number = Double(argument.dropLast(unit.count)), number >= 0, number * factor <= 86_400 * 365
-        else { return nil }
-        duration = .milliseconds(Int64((number * factor * 1000).rounded()))
-        text = argument
-    }
-
-    var defaultValueDescription: String { text }
 }
 
 /// "workers=1,2,4" as an argument.

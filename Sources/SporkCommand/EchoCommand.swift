@@ -19,17 +19,12 @@ struct EchoCommand: ParsableCommand {
     )
     var bind: [BindAddress] = []
 
-    @Option(
-        name: [.customShort("w", allowingJoined: true), .long],
-        help: ArgumentHelp("How many workers: a number, or auto for one a processor.", valueName: "number|auto")
-    )
-    var workers: WorkerCount = .auto
+    @OptionGroup var processes: ProcessOptions
 
     func run() throws {
-        let addresses = bind.isEmpty ? [SocketAddress.loopback(port: 9000)] : bind.map(\.address)
-        let count = workers.number
+        let (addresses, settings) = (bind.map(\.address), processes.settings)
         try MainActor.assumeIsolated {
-            let server = try EchoServer(addresses: addresses, workers: count)
+            let server = try EchoServer(addresses: addresses, settings: settings)
             try server.run(
                 started: { Console.say($0 + "\n") },
                 report: { Console.complain($0) }

@@ -10,7 +10,8 @@ struct ServeCommand: ParsableCommand {
         abstract: "Serve a directory over HTTP.",
         discussion: """
             A master forks the workers, which share the listening sockets. TERM, QUIT: finish what has begun, then end. \
-            INT (Ctrl-C): end at once. TTIN, TTOU: one worker more, one fewer.
+            INT (Ctrl-C): end at once. HUP: replace all workers. USR2: replace the program. TTIN, TTOU: one worker more, one fewer. \
+            WINCH: drain all workers, keep the master. Times are written 30s, 500ms, 2m, or as a number of seconds.
             """
     )
 
@@ -23,17 +24,12 @@ struct ServeCommand: ParsableCommand {
     )
     var bind: [BindAddress] = []
 
-    @Option(
-        name: [.customShort("w", allowingJoined: true), .long],
-        help: ArgumentHelp("How many workers: a number, or auto for one a processor.", valueName: "number|auto")
-    )
-    var workers: WorkerCount = .auto
+    @OptionGroup var processes: ProcessOptions
 
     func run() throws {
-        let addresses = bind.isEmpty ? [SocketAddress.loopback(port: 8000)] : bind.map(\.address)
-        let (directory, count) = (directory, workers.number)
+        let (directory, addresses, settings) = (directory, bind.map(\.address), processes.settings)
         try MainActor.assumeIsolated {
-            let server = try DirectoryServer(directory: directory, addresses: addresses, workers: count)
+            let server = try DirectoryServer(directory: directory, addresses: addresses, settings: settings)
             try server.run(
                 started: { Console.say($0 + "\n") },
                 report: { Console.complain($0) }

@@ -19,7 +19,9 @@ nonisolated struct AcceptedTypes {
         for element in field.listElements {
             let parts = element.split(separator: ";", omittingEmptySubsequences: false)
             let names = parts[0].split(separator: "/", omittingEmptySubsequences: false).map(Self.trim)
-            guard names.count == 2, names.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(\.isTokenCharacter) }) else { continue }
+            guard names.count == 2, names.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(\.isTokenCharacter) }) else {
+                continue
+            }
             var quality: Int? = 1000
             for parameter in parts.dropFirst().map(Self.trim) where parameter.lowercased().hasPrefix("q=") {
                 quality = Self.quality(parameter.dropFirst(2))
@@ -45,7 +47,8 @@ nonisolated struct AcceptedTypes {
         for range in ranges {
             let isType = String(range.type).isSameField(as: String(names[0]))
             let isExact = isType && String(range.subtype).isSameField(as: String(names[1]))
-            let fits = isExact ? 2 : isType && range.subtype == "*" ? 1 : range.type == "*" && range.subtype == "*" ? 0 : -1
+            let fits =
+                isExact ? 2 : isType && range.subtype == "*" ? 1 : range.type == "*" && range.subtype == "*" ? 0 : -1
             if fits > specificity { (found, specificity) = (range.quality, fits) }
         }
         return found
@@ -64,6 +67,8 @@ nonisolated struct AcceptedTypes {
 
     private static func trim(_ text: Substring) -> Substring {
         let start = text.drop { $0 == " " || $0 == "\t" }
-        return start.prefix(upTo: start.lastIndex { $0 != " " && $0 != "\t" }.map { start.index(after: $0) } ?? start.startIndex)
+        return start.prefix(
+            upTo: start.lastIndex { $0 != " " && $0 != "\t" }.map { start.index(after: $0) } ?? start.startIndex
+        )
     }
 }

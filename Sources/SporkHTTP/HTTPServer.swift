@@ -1,6 +1,7 @@
 // The HTTP side of a worker: makes a ServerConnection for each stream. Its limits are named here, with the design's defaults.
 import SporkLoop
 import SporkNet
+import SporkPrefork
 
 /// What a handler is: it takes a request and returns its answer, or throws what the answer is to be made of.
 public typealias Handler = @MainActor (Request) async throws -> Response
@@ -11,8 +12,10 @@ public final class HTTPServer {
     public struct Configuration {
         /// How long the head of a request may take from its first byte on.
         public var headerTimeout: Duration = .seconds(10)
-        /// How long it may still take when the server drains.
-        public var drainHeaderTimeout: Duration = .seconds(2)
+        /// How long it may still take when the server drains, and how long a connection without a request is kept then.
+        ///
+        /// A request may be on its way, and closing at once would lose it.
+        public var drainTimeout: Duration = .seconds(2)
         /// How long a connection may be idle between requests, and before the first.
         public var keepAliveTimeout: Duration = .seconds(75)
         /// How long a client may send nothing of a body that is waited for.
@@ -52,6 +55,8 @@ public final class HTTPServer {
 
     let configuration: Configuration
     let decide: (Request) -> Decision
+    /// Where requests are counted.
+    let row: ScoreboardRow?
 
     /// Is told what handlers throw that is not an answer; the client gets 500.
     ///
@@ -65,25 +70,28 @@ public final class HTTPServer {
     @exclusivity(unchecked) private var spareRequests: [Request] = []
 
     /// A server that has every request answered by `respond`, which never suspends.
+    ///
+    /// - Parameter row: where requests are counted; nil for nowhere.
     package convenience init(
         _ configuration: Configuration = Configuration(),
+        row: ScoreboardRow? = nil,
         respond: @escaping (RequestHead) -> Response
     ) {
-        self.init(configuration, decide: { .now(respond($0.head)) })
-    }
-
-    /// A server that has every request answered by `handle`.
-    public convenience init(_ configuration: Configuration = Configuration(), handle: @escaping Handler) {
-        self.init(configuration, decide: { _ in .later(handle) })
+        self.init(configuration, row: row, decide: { .now(respond($0.head)) })
     }
 
     /// A server that has every request answered by `router`.
-    public convenience init(_ configuration: Configuration = Configuration(), router: Router) {
-        self.init(configuration, decide: { router.decide($0) })
+    package convenience init(
+        _ configuration: Configuration = Configuration(),
+        row: ScoreboardRow? = nil,
+        router: Router
+    ) {
+        self.init(configuration, row: row, decide: { router.decide($0) })
     }
 
-    package init(_ configuration: Configuration = Configuration(), decide: @escaping (Request) -> Decision) {
+    private init(_ configuration: Configuration, row: ScoreboardRow?, decide: @escaping (Request) -> Decision) {
         self.configuration = configuration
+        self.row = row
         self.decide = decide
     }
 

@@ -35,7 +35,8 @@ extension Middlewares {
     }
 
     private static func newID() -> String {
-        let digits = String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
+        let digits =
+            String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
         return String(digits.prefix(22))
     }
 

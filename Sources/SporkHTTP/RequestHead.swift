@@ -68,6 +68,9 @@ package nonisolated final class RequestHead {
         UnsafeRawBufferPointer(start: bytes + Int(slice.start), count: Int(slice.end - slice.start))
     }
 
+    /// Method and target as they were sent: the beginning of the first line.
+    package var requestText: UnsafeRawBufferPointer { bytes(Slice(0, Int(target.end))) }
+
     /// All values of a field that may be sent in several lines, as the one list that they are (RFC 9110, 5.3).
     package func withList<Result>(_ field: KnownField, _ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
         guard let first = value(field) else { return nil }

@@ -2,6 +2,7 @@
 // ServerConnection, which reads the requests.
 import SporkLoop
 import SporkNet
+import SporkPrefork
 
 extension ServerConnection {
     /// Decides what becomes of a request, and answers it where that takes neither time nor room.
@@ -9,11 +10,15 @@ extension ServerConnection {
     /// - Returns: how many cheap answers this one was worth; nil when `answer` is to go on with it.
     func answerAtOnce(_ request: Request) -> Int? {
         request.begin(on: self)
+        // First of all: a handler that crashes or hangs is to be named.
+        let place = server.row?.beginRequest(request.head.requestText)
         let decision = server.decide(request)
         guard case .now(let response) = decision, isSimple(response, to: request) else {
-            self.decision = decision
+            (self.decision, self.place) = (decision, place)
             return nil
         }
+        // Before it is sent: no client has an answer that was not counted.
+        server.row?.countRequest()
         let length = response.body.count ?? 0
         let framing: ResponseSerializer.Framing = response.status.allowsContent ? .length(length) : .none
         ResponseSerializer.appendHead(of: response, framing, .after(request, false), to: &output)
@@ -26,6 +31,7 @@ extension ServerConnection {
             }
         }
         request.end()
+        if let place { server.row?.endRequest(place) }
         return response.isExpensive ? configuration.mostAnswersInTurn : 1
     }
 
@@ -46,7 +52,12 @@ extension ServerConnection {
     /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
     @inline(never)
     func answer(_ request: Request) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
-        defer { request.end() }
+        let place = self.place.take()
+        defer {
+            request.end()
+            if let place { server.row?.endRequest(place) }
+            countBytes()
+        }
         let response: Response
         guard let decision = self.decision.take() else { return (false, 0) }
         switch decision {
@@ -58,6 +69,7 @@ extension ServerConnection {
             guard let made = await run(handle, request) else { return (false, 0) }
             response = made
         }
+        server.row?.countRequest()
         switch response.body {
         case .stream(_, let write): return try await answer(request, with: response, write)
         case .events(let write):
@@ -75,7 +87,8 @@ extension ServerConnection {
         with response: Response
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         let rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
-        let closes = !request.head.keepsAlive || rest == .endless || isDraining || response.closesConnection
+        let isLast = try isDraining && isLastAnswer()
+        let closes = !request.head.keepsAlive || rest == .endless || isLast || response.closesConnection
         ResponseSerializer.appendHead(of: response, framing(of: response), .after(request, closes), to: &output)
         if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
             try await send(response.body)
@@ -91,7 +104,8 @@ extension ServerConnection {
         _ write: @MainActor (BodyWriter) async throws -> Void
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         var framing = framing(of: response)
-        var closes = !request.head.keepsAlive || isDraining || response.closesConnection
+        let isLast = try isDraining && isLastAnswer()
+        var closes = !request.head.keepsAlive || isLast || response.closesConnection
         if case .chunked = framing, request.version == .http10 { (framing, closes) = (.untilClose, true) }
         let writer = BodyWriter(self, BodyWriter.Head(response, framing, .after(request, closes), request))
         input.keep()
@@ -161,6 +175,13 @@ extension ServerConnection {
         // This status means that there is nothing, which a length of none says as well (RFC 9110, 15.3.6).
         if response.status.code == 205 { return .length(0) }
         return response.body.count.map { .length($0) } ?? .chunked
+    }
+
+    // A client that has sent several at once gets all of them answered, but not for ever.
+    private func isLastAnswer() throws(StreamError) -> Bool {
+        if drainDeadline.hasPassed { return true }
+        if !input.isEmpty { return false }
+        return try input.receive(from: stream) != .bytes
     }
 
     /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.

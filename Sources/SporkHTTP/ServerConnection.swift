@@ -6,6 +6,7 @@
 // handler runs that may suspend; after a request that could not be understood nothing more is read as one.
 import SporkLoop
 import SporkNet
+import SporkPrefork
 
 final class ServerConnection: StreamHandler {
     let stream: SocketStream
@@ -16,11 +17,14 @@ final class ServerConnection: StreamHandler {
     @exclusivity(unchecked) var input = InputBuffer()
     @exclusivity(unchecked) var output = OutputBuffer()
     @exclusivity(unchecked) private(set) var isDraining = false
-    // For a head that had begun when the drain did; it may be one that its client has only half sent, and will never finish.
-    @exclusivity(unchecked) private var drainDeadline = Deadline.never
+    @exclusivity(unchecked) private var countedBytes = 0
+    // For a head that its client has only half sent, and may never finish; and for one that may be on its way.
+    @exclusivity(unchecked) private(set) var drainDeadline = Deadline.never
     // Cancelled when the client goes, while events are sent: nobody reads then who would see it.
     // What was decided about a request and could not be answered at once.
     @exclusivity(unchecked) var decision: HTTPServer.Decision?
+    // Where on the scoreboard it is named.
+    @exclusivity(unchecked) var place: Int?
     @exclusivity(unchecked) var listener: AnyCoroutine?
 
     init(_ stream: SocketStream, of server: HTTPServer) {
@@ -32,13 +36,13 @@ final class ServerConnection: StreamHandler {
 
     var configuration: HTTPServer.Configuration { server.configuration }
 
-    /// Answers the next request with `Connection: close`; closes at once when none has begun, and soon when one does not
-    /// get on.
+    /// Answers what has arrived, the last of it with `Connection: close`, or the next request if none has; closes soon when none comes or
+    /// one does not get on.
     ///
     /// Events end: their client will come back to who is there then.
     package func drain() {
         isDraining = true
-        drainDeadline = .after(configuration.drainHeaderTimeout)
+        drainDeadline = .after(configuration.drainTimeout)
         listener?.cancel()
         stream.interruptReader()
     }
@@ -81,7 +85,7 @@ final class ServerConnection: StreamHandler {
                 switch try input.receive(from: stream) {
                 case .bytes: hasRead = true
                 case .endOfStream: return .close
-                case .nothingYet: return isDraining ? .close : fallSilent()
+                case .nothingYet: return fallSilent()
                 }
                 answersInTurn = 0
             case .needMore:
@@ -112,7 +116,7 @@ final class ServerConnection: StreamHandler {
     // What only a request needs goes back.
     private func fallSilent() -> StreamBurst {
         if let request = request.take() { server.putBack(request) }
-        return .wait(until: .after(configuration.keepAliveTimeout))
+        return .wait(until: isDraining ? drainDeadline : .after(configuration.keepAliveTimeout))
     }
 
     /// Waits for more of a head that has begun.
@@ -147,6 +151,12 @@ final class ServerConnection: StreamHandler {
         input.keep()
         try await stream.write(output.bytes)
         output.removeAll()
+        countBytes()
+    }
+
+    func countBytes() {
+        server.row?.count(bytesSent: stream.bytesSent - countedBytes)
+        countedBytes = stream.bytesSent
     }
 
     /// Says what was wrong with a request and closes: where the next one would begin is unknown (RFC 9112, 2.2, 9.6).

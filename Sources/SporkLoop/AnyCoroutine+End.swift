@@ -58,29 +58,55 @@ nonisolated extension AnyCoroutine {
     }
 
     /// Those who wait, beside the first.
-    package var waiterList: WaitList {
-        let list = moreWaiters ?? WaitList()
-        moreWaiters = list
-        return list
-    }
+    package var waiterList: WaitList { ensureAudience().waiters }
 
     /// Has `observer` called when it has ended, at once when it has.
-    @usableFromInline package func observeEnd(_ observer: @escaping (AnyCoroutine) throws -> Void) {
-        if isFinished { tell(observer) } else { observers.append(observer) }
+    ///
+    /// - Returns: what `stopObserving` wants to know.
+    @discardableResult
+    @usableFromInline package func observeEnd(_ observer: @escaping (AnyCoroutine) throws -> Void) -> Int {
+        if isFinished {
+            tell(observer)
+            return 0
+        }
+        return ensureAudience().add(observer)
+    }
+
+    /// Forgets an observer that has not been called.
+    package func stopObserving(_ number: Int) { audience?.observers.removeAll { $0.number == number } }
+
+    private func ensureAudience() -> Audience {
+        if let audience { return audience }
+        let made = Audience()
+        audience = made
+        return made
     }
 
     /// Wakes who waits for the end, and calls the observers.
     func tellOfEnd() {
         waiter?._withUnsafeGuaranteedRef { $0.wake() }
-        moreWaiters?.wakeAll()
-        guard !observers.isEmpty else { return }
-        let waiting = observers
-        observers = []
-        for observer in waiting { tell(observer) }
+        guard let audience else { return }
+        audience.waiters.wakeAll()
+        let observers = audience.observers
+        audience.observers = []
+        for (_, observer) in observers { tell(observer) }
     }
 
     private func tell(_ observer: (AnyCoroutine) throws -> Void) {
         do { try observer(self) } catch { EventLoop.reportUnhandled(error, "an observer of \(label)") }
+    }
+}
+
+/// Who waits for a coroutine's end beside the first, and who wants to be told of it.
+nonisolated final class Audience {
+    let waiters = WaitList()
+    var observers: [(number: Int, observer: (AnyCoroutine) throws -> Void)] = []
+    private var lastNumber = 0
+
+    func add(_ observer: @escaping (AnyCoroutine) throws -> Void) -> Int {
+        lastNumber += 1
+        observers.append((lastNumber, observer))
+        return lastNumber
     }
 }
 

@@ -38,26 +38,26 @@ public nonisolated class AnyCoroutine {
     @exclusivity(unchecked) final var task: UnsafeMutableRawPointer?
     /// What it waits for, while it is parked.
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) final var wait: Wait?
-    // It lives as long as its task does, which is longer than this needs it.
-    @exclusivity(unchecked) unowned(unsafe) private final var carrier: Carrier?
     /// A coroutine has one wait at a time, and uses it again and again.
     @exclusivity(unchecked) private final var ownWait: Unmanaged<Wait>?
 
-    // Nearly always there is one who waits for the end; the list is for when there are more.
+    // Nearly always there is one who waits for the end; the rest is for when there are more.
     @exclusivity(unchecked) final var waiter: Unmanaged<Wait>?
-    @exclusivity(unchecked) final var moreWaiters: WaitList?
-    @exclusivity(unchecked) final var observers: [(AnyCoroutine) throws -> Void] = []
+    @exclusivity(unchecked) final var audience: Audience?
+    /// Says in which order coroutines have ended; 0 before the end.
+    @exclusivity(unchecked) package private(set) final var endNumber: UInt64 = 0
 
     @exclusivity(unchecked) private final var previous: Unmanaged<AnyCoroutine>?
     @exclusivity(unchecked) private final var next: Unmanaged<AnyCoroutine>?
 
     @exclusivity(unchecked) nonisolated(unsafe) private static var newest: Unmanaged<AnyCoroutine>?
     @exclusivity(unchecked) nonisolated(unsafe) private static var lastID: UInt64 = 0
+    @exclusivity(unchecked) nonisolated(unsafe) private static var lastEnd: UInt64 = 0
     /// How many coroutines live.
     @exclusivity(unchecked) nonisolated(unsafe) package private(set) static var liveCount = 0
     /// The one that ended last: a report about the job that has just run may be about it.
     @exclusivity(unchecked) nonisolated(unsafe) private(set) static var lastFinished = (
-        name: String?.none, file: StaticString(), line: UInt(0), task: UnsafeMutableRawPointer?.none
+        name: String?.none, file: StaticString(), line: UInt(0), task: UnsafeMutableRawPointer?.none, job: UInt64(0)
     )
 
     @usableFromInline package init(
@@ -91,6 +91,9 @@ public nonisolated class AnyCoroutine {
         spork_registry_get(spork_current_task()).map { .fromOpaque($0) }
     }
 
+    /// Whether it is parked, and nobody has woken it.
+    package var isWaiting: Bool { wait.map { !$0.isOver } ?? false }
+
     /// Name and spawn site, for people.
     public var label: String { Self.label(name, file, line) }
 
@@ -106,7 +109,7 @@ public nonisolated class AnyCoroutine {
         guard !isFinished, !isCancelled else { return }
         isCancelled = true
         guard hasStarted else { return }
-        carrier?.cancelTask()
+        if let task { spork_cancel_task(task) }
         wait?.cancel()
     }
 
@@ -114,8 +117,7 @@ public nonisolated class AnyCoroutine {
     @usableFromInline package final func schedule() { Carrier.start(self) }
 
     /// Says that `task` runs this coroutine from now on.
-    func bind(to carrier: Carrier?, task: UnsafeMutableRawPointer) {
-        self.carrier = carrier
+    func bind(to task: UnsafeMutableRawPointer) {
         self.task = task
         spork_registry_set(task, Unmanaged.passUnretained(self).toOpaque())
     }
@@ -125,9 +127,12 @@ public nonisolated class AnyCoroutine {
         isFinished = true
         if let task { spork_registry_remove(task) }
         if name != nil || Self.lastFinished.name != nil { Self.lastFinished.name = name }
-        (Self.lastFinished.file, Self.lastFinished.line, Self.lastFinished.task) = (file, line, task)
+        (Self.lastFinished.file, Self.lastFinished.line) = (file, line)
+        (Self.lastFinished.task, Self.lastFinished.job) = (task, spork_executor_ran())
         ownWait?.release()
-        (task, carrier, ownWait) = (nil, nil, nil)
+        (task, ownWait) = (nil, nil)
+        Self.lastEnd += 1
+        endNumber = Self.lastEnd
         next?._withUnsafeGuaranteedRef { $0.previous = previous }
         if let previous { previous._withUnsafeGuaranteedRef { $0.next = next } } else { Self.newest = next }
         (next, previous) = (nil, nil)

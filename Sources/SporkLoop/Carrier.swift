@@ -35,17 +35,10 @@ nonisolated final class Carrier: Parking {
         }
     }
 
-    func cancelTask() {
-        guard let task else { return }
-        Unmanaged<AnyObject>.fromOpaque(task)._withUnsafeGuaranteedRef {
-            unsafeBitCast($0, to: Task<Void, Never>.self).cancel()
-        }
-    }
-
     private func take(_ coroutine: AnyCoroutine) {
         guard let task else { preconditionFailure("a carrier that takes a coroutine has a task") }
         self.coroutine = .passRetained(coroutine)
-        coroutine.bind(to: self, task: task)
+        coroutine.bind(to: task)
     }
 
     @inline(__always)
@@ -75,7 +68,7 @@ nonisolated final class Carrier: Parking {
         coroutine = nil
         let isSpent = ended._withUnsafeGuaranteedRef { coroutine in
             coroutine.finish()
-            return coroutine.inheritsTaskLocals || coroutine.isCancelled
+            return coroutine.inheritsTaskLocals
         }
         ended.release()
         // A task that was cancelled stays so.

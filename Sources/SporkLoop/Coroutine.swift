@@ -111,8 +111,8 @@ public nonisolated final class Coroutine<Success>: AnyCoroutine {
     ///   cancelled while it waits.
     @inlinable
     public func value(within limit: Duration?) async throws -> Success {
-        isObserved = true
         try await wait(within: limit).check(limit)
+        isObserved = true
         return try finished.get()
     }
 

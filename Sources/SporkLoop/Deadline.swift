@@ -28,6 +28,9 @@ import CLibev
     /// The same in seconds: for limits converted once.
     package static func after(seconds: Double) -> Deadline { Deadline(seconds: EventLoop.recently + seconds) }
 
+    /// Whether it is past this point now.
+    package var isOver: Bool { seconds <= EventLoop.monotonicSeconds() }
+
     /// Whether the loop's present turn has started at this point or later.
     package var hasPassed: Bool { seconds <= EventLoop.now }
 

@@ -24,7 +24,7 @@ extension EventLoop {
     public static var statistics: Statistics {
         Statistics(
             turns: turns,
-            jobsRun: jobsRun,
+            jobsRun: spork_executor_ran(),
             jobsEnqueued: spork_executor_enqueued(),
             longestJob: .seconds(Double(spork_executor_longest()) * secondsPerTick()),
             coroutines: AnyCoroutine.liveCount
@@ -127,7 +127,7 @@ extension AnyCoroutine {
     /// Name and spawn site of the coroutine that `task` runs, or ran until just now.
     nonisolated static func label(ofTask task: UnsafeMutableRawPointer) -> String? {
         if let coroutine = running(in: task) { return coroutine.label }
-        guard lastFinished.task == task else { return nil }
+        guard lastFinished.task == task, lastFinished.job == spork_executor_ran() else { return nil }
         return label(lastFinished.name, lastFinished.file, lastFinished.line)
     }
 

@@ -42,8 +42,11 @@ nonisolated(nonsending) func sporkStepBack() async
 
     package init() {}
 
-    /// Takes the running task for the one that is parked here.
-    @usableFromInline final func settle() { parked = spork_current_task() }
+    /// Takes the running task for the one that is parked here; false when it has to suspend in the runtime's way.
+    @usableFromInline final func settle() -> Bool {
+        parked = spork_task_to_park()
+        return parked != nil
+    }
 }
 
 extension EventLoop {
@@ -61,16 +64,18 @@ extension EventLoop {
     @inlinable
     @inline(__always)
     package nonisolated(nonsending) static func park(in place: Unmanaged<some Parking>) async {
-        guard parksDirectly else { return await parkOnContinuation(in: place.takeUnretainedValue()) }
-        place._withUnsafeGuaranteedRef { $0.settle() }
+        guard parksDirectly, place._withUnsafeGuaranteedRef({ $0.settle() }) else {
+            return await parkOnContinuation(in: place.takeUnretainedValue())
+        }
         await sporkPark()
     }
 
     // Out of line, because its frame is large and hardly ever needed.
     @inline(never)
     @usableFromInline nonisolated(nonsending) static func parkOnContinuation(in place: Parking) async {
+        precondition(spork_executor_is_current(), "a task that runs outside the loop's thread cannot wait on the loop")
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            place.parked = unsafeBitCast(continuation, to: UnsafeMutableRawPointer.self)
+            place.parked = unsafeBitCast(continuation, to: UnsafeMutableRawPointer.self) + continuationMark
         }
     }
 
@@ -78,13 +83,16 @@ extension EventLoop {
     package nonisolated static func unpark(_ place: Parking) {
         guard let parked = place.parked else { return }
         place.parked = nil
-        if parksDirectly { return spork_executor_unpark(parked) }
-        unsafeBitCast(parked, to: UnsafeContinuation<Void, Never>.self).resume()
+        guard UInt(bitPattern: parked) & UInt(continuationMark) != 0 else { return spork_executor_unpark(parked) }
+        unsafeBitCast(parked - continuationMark, to: UnsafeContinuation<Void, Never>.self).resume()
     }
+
+    // Both are addresses of tasks, which are even; what suspended in the runtime's way is marked as odd.
+    private nonisolated static let continuationMark = 1
 
     /// Lets every coroutine that is runnable go first.
     @inlinable @inline(__always) package nonisolated(nonsending) static func stepBack() async {
-        if parksDirectly { await sporkStepBack() } else { await Task.yield() }
+        if parksDirectly, spork_task_to_park() != nil { await sporkStepBack() } else { await Task.yield() }
     }
 }
 

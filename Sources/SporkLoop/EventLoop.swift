@@ -18,7 +18,6 @@ public enum EventLoop {
 
     @exclusivity(unchecked) nonisolated(unsafe) private static var handle: OpaquePointer?
     @exclusivity(unchecked) nonisolated(unsafe) private static var isStopped = false
-    @exclusivity(unchecked) nonisolated(unsafe) static var jobsRun: UInt64 = 0
 
     /// libev's loop.
     package nonisolated static var libev: OpaquePointer {
@@ -57,7 +56,7 @@ public enum EventLoop {
             root.finish()
             isStopped = true
         }
-        root.bind(to: nil, task: unsafeBitCast(task, to: UnsafeMutableRawPointer.self))
+        root.bind(to: unsafeBitCast(task, to: UnsafeMutableRawPointer.self))
         while !isStopped { try turn() }
         guard let outcome else { preconditionFailure("the loop was stopped before its body ended") }
         return try outcome.get()
@@ -74,22 +73,42 @@ public enum EventLoop {
     /// Counts the loop's turns: what was checked in this turn need not be checked again in it.
     @exclusivity(unchecked) nonisolated(unsafe) package private(set) static var turns: UInt64 = 0
 
+    /// Where the loop says when it began its present turn, in nanoseconds of its clock, and 0 while it waits: for others to see that it
+    /// gets on.
+    @exclusivity(unchecked) nonisolated(unsafe) package static var heartbeat: UnsafeMutablePointer<UInt64>?
+
     private nonisolated static func turn() throws {
-        let hasWatchers = ev_run(libev, spork_executor_has_jobs() ? Int32(EVRUN_NOWAIT) : Int32(EVRUN_ONCE)) != 0
+        let waits = !spork_executor_has_jobs()
+        if let heartbeat, waits { spork_store(heartbeat, 0) }
+        let hasWatchers = ev_run(libev, waits ? Int32(EVRUN_ONCE) : Int32(EVRUN_NOWAIT)) != 0
         turns &+= 1
         readClock()
+        if let heartbeat { spork_store(heartbeat, UInt64(now * 1e9)) }
         let ran = runJobs()
-        jobsRun &+= ran
         if ran == 0, !hasWatchers, !spork_executor_has_jobs(), !isStopped { try waitForOtherThreads() }
     }
 
-    // Nothing here can wake anybody any more. Another thread may: then only it can be waited for. Without one it is a deadlock.
+    // Nothing here can wake anybody any more. A thread that is not ours may: then only it can be waited for, and looked after now and
+    // then, because it may end without a word. Without one it is a deadlock.
     private nonisolated static func waitForOtherThreads() throws {
-        guard spork_thread_count() != 1 else { throw DeadlockError(coroutines: dumpTasks()) }
-        ev_ref(libev)
+        guard spork_thread_count() - idleThreads() != 1 else {
+            // One that has ended may have left a job behind.
+            if spork_executor_has_jobs() { return }
+            throw DeadlockError(coroutines: dumpTasks())
+        }
+        let interval = LoopTimer {}
+        interval.start(after: .seconds(1))
         ev_run(libev, Int32(EVRUN_ONCE))
-        ev_unref(libev)
     }
+
+    /// How many threads there are beside the loop's that wait for work which only coroutines can give them.
+    nonisolated(unsafe) package static var idleThreads: () -> Int32 = { 0 }
+
+    /// Keeps the loop waiting for something that is not its own, until `endExternalWait`: a call on another thread, a signal.
+    package nonisolated static func beginExternalWait() { ev_ref(libev) }
+
+    /// Ends what `beginExternalWait` began.
+    package nonisolated static func endExternalWait() { ev_unref(libev) }
 
     /// Seconds of the same clock, no older than a millisecond however long the present turn has taken already.
     package nonisolated static var recently: Double {
@@ -113,18 +132,20 @@ public enum EventLoop {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
-    @exclusivity(unchecked) nonisolated(unsafe) private static var libevTime = (turn: UInt64.max, seconds: 0.0)
+    @exclusivity(unchecked) nonisolated(unsafe) private static var libevTime = (wall: 0.0, seconds: 0.0)
     @exclusivity(unchecked) nonisolated(unsafe) private static var probe = ev_timer()
 
     /// What to give to a timer of libev's that shall be due at `deadline`.
     ///
-    /// libev counts from the time at which it looked last, which it does not tell; it is read from a timer, once a turn.
+    /// libev counts from the time at which it looked last, on a clock that it does not tell; that is read from a timer, once for each time
+    /// that it has looked.
     nonisolated static func untilDue(_ deadline: Deadline) -> Double {
-        if libevTime.turn != turns {
+        let wall = ev_now(libev)
+        if libevTime.wall != wall {
             let distance = 1e6
             spork_timer_init(&probe, { _, _, _ in }, distance)
             ev_timer_start(libev, &probe)
-            libevTime = (turns, probe.at - distance)
+            libevTime = (wall, probe.at - distance)
             ev_timer_stop(libev, &probe)
         }
         return max(0, deadline.seconds - libevTime.seconds)
@@ -136,6 +157,8 @@ public enum EventLoop {
             fatalError("libev cannot make a loop: \(String(cString: strerror(errno)))")
         }
         handle = loop
+        // A peer that is gone is an error of the write, not of the process; sendfile(2) cannot be told so by a flag.
+        spork_ignore_signal_unless_handled(SIGPIPE)
         epoll = spork_newest_epoll()
         readClock()
         // Lives as long as the process: other threads may use it at any time. It keeps nobody waiting.

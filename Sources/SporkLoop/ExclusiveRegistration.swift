@@ -61,6 +61,13 @@ nonisolated final class ExclusiveRegistration {
         }
     }
 
+    /// Leaves a set that libev has made anew, with everything in it that it knows of (it does after an error of epoll_ctl).
+    func leaveAgain() {
+        guard state == .left else { return }
+        end()
+        _ = spork_epoll_remove(EventLoop.epoll, descriptor)
+    }
+
     /// Leaves the set for good.
     func end() {
         leave()
@@ -78,11 +85,11 @@ nonisolated final class ExclusiveRegistration {
     }
 
     private func add() {
-        if spork_epoll_add_exclusively(EventLoop.epoll, descriptor, word) == 0 {
-            state = .exclusive
-        } else {
-            markLeft()
-        }
+        if spork_epoll_add_exclusively(EventLoop.epoll, descriptor, word) == 0 { return state = .exclusive }
+        // No room in the kernel for it (ENOMEM, ENOSPC): libev registers it, and tells of it when it cannot either.
+        ev_io_stop(EventLoop.libev, watcher)
+        ev_io_start(EventLoop.libev, watcher)
+        state = .libevs
     }
 
     // A watcher that cannot fire keeps nobody waiting.

@@ -21,6 +21,8 @@ package protocol ReadinessObserver: AnyObject {
         var waiter: Unmanaged<Wait>?
         var deadline: Double
         var isArmed: Bool
+        // An armed watcher that nobody waits with keeps the loop from nothing.
+        var isCounted: Bool
     }
 
     // One block on the heap for both directions and the timer they share.
@@ -45,7 +47,7 @@ package protocol ReadinessObserver: AnyObject {
         loop = EventLoop.libev
         self.descriptor = descriptor
         storage = .allocate(capacity: 1)
-        let idle = Direction(watcher: ev_io(), waiter: nil, deadline: .infinity, isArmed: false)
+        let idle = Direction(watcher: ev_io(), waiter: nil, deadline: .infinity, isArmed: false, isCounted: false)
         storage.initialize(to: Storage(read: idle, write: idle, timer: ev_timer(), timerIsDueAt: .infinity))
         let this = Unmanaged.passUnretained(self).toOpaque()
         let (read, write, timer) = (Self.readWatcher(storage), Self.writeWatcher(storage), Self.timer(storage))
@@ -105,12 +107,16 @@ package protocol ReadinessObserver: AnyObject {
     @usableFromInline func beginReading(until deadline: Deadline) -> UnsafeMutablePointer<Unmanaged<Wait>?>? {
         if isClosed { return nil }
         precondition(
-            storage.pointee.read.waiter == nil && observer == nil,
+            Self.isFree(storage.pointee.read.waiter) && observer == nil,
             "two coroutines wait to read from one descriptor"
         )
         if !storage.pointee.read.isArmed {
             storage.pointee.read.isArmed = true
             if let registration { registration.join() } else { ev_io_start(loop, Self.readWatcher(storage)) }
+            storage.pointee.read.isCounted = true
+        } else if !storage.pointee.read.isCounted {
+            storage.pointee.read.isCounted = true
+            ev_ref(loop)
         }
         storage.pointee.read.deadline = deadline.seconds
         if deadline.seconds < storage.pointee.timerIsDueAt { startTimer(at: deadline.seconds) }
@@ -126,14 +132,26 @@ package protocol ReadinessObserver: AnyObject {
         self.observer = observer
     }
 
-    @usableFromInline func endReading() { storage.pointee.read.deadline = .infinity }
+    // By a waiter that was cancelled it may be called when another one waits already.
+    @usableFromInline func endReading() {
+        guard storage.pointee.read.waiter == nil else { return }
+        storage.pointee.read.deadline = .infinity
+        guard storage.pointee.read.isCounted else { return }
+        storage.pointee.read.isCounted = false
+        ev_unref(loop)
+    }
+
+    // One that was woken, and has not had its turn yet, waits no more.
+    private static func isFree(_ waiter: Unmanaged<Wait>?) -> Bool {
+        waiter?._withUnsafeGuaranteedRef { $0.isOver } ?? true
+    }
 
     /// Has the loop watch for room; nil when this is closed.
     ///
     /// - Returns: where the wait is to be found.
     @usableFromInline func beginWriting(until deadline: Deadline) -> UnsafeMutablePointer<Unmanaged<Wait>?>? {
         if isClosed { return nil }
-        precondition(storage.pointee.write.waiter == nil, "two coroutines wait to write to one descriptor")
+        precondition(Self.isFree(storage.pointee.write.waiter), "two coroutines wait to write to one descriptor")
         if !storage.pointee.write.isArmed {
             storage.pointee.write.isArmed = true
             ev_io_start(loop, Self.writeWatcher(storage))
@@ -143,7 +161,9 @@ package protocol ReadinessObserver: AnyObject {
         return Self.field(storage, \.write.waiter)
     }
 
-    @usableFromInline func endWriting() { storage.pointee.write.deadline = .infinity }
+    @usableFromInline func endWriting() {
+        if storage.pointee.write.waiter == nil { storage.pointee.write.deadline = .infinity }
+    }
 
     /// Takes the descriptor out of the loop's interest set until somebody waits for it again.
     ///
@@ -155,6 +175,9 @@ package protocol ReadinessObserver: AnyObject {
 
     /// Wakes who waits to read although there may be nothing to read: it has to look why.
     package func interruptReader() { wakeReader(.woken) }
+
+    /// The same for who waits to write.
+    package func interruptWriter() { wakeWriter(.woken) }
 
     /// Ends all waits, now and later, with `.closed`.
     ///
@@ -201,7 +224,8 @@ package protocol ReadinessObserver: AnyObject {
     }
 
     private func becameReadable() {
-        if storage.pointee.read.waiter == nil, observer == nil { stopReading() } else { wakeReader(.woken) }
+        guard storage.pointee.read.waiter == nil, observer == nil else { return wakeReader(.woken) }
+        if storage.pointee.read.isArmed { stopReading() } else { registration?.leaveAgain() }
     }
 
     private func becameWritable() {
@@ -225,6 +249,8 @@ package protocol ReadinessObserver: AnyObject {
     private func stopReading() {
         guard storage.pointee.read.isArmed else { return }
         storage.pointee.read.isArmed = false
+        if !storage.pointee.read.isCounted { ev_ref(loop) }
+        storage.pointee.read.isCounted = false
         if let registration { registration.leave() } else { ev_io_stop(loop, Self.readWatcher(storage)) }
     }
 

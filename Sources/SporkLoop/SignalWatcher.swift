@@ -23,9 +23,12 @@ package nonisolated final class SignalWatcher {
         spork_signal_init(watcher, fired, number)
         watcher.pointee.data = Unmanaged.passUnretained(self).toOpaque()
         ev_signal_start(loop, watcher)
+        // It may always fire, so it says nothing about whether somebody waits; who does, says so.
+        ev_unref(loop)
     }
 
     deinit {
+        ev_ref(loop)
         ev_signal_stop(loop, watcher)
         watcher.deinitialize(count: 1)
         watcher.deallocate()

@@ -123,6 +123,8 @@ import CSporkShims
     @exclusivity(unchecked) private var timerRuns = false
     @exclusivity(unchecked) @usableFromInline private(set) var isDone = true
     @exclusivity(unchecked) @usableFromInline package private(set) var outcome = Outcome.woken
+    // Counts the waits that this object has served.
+    @exclusivity(unchecked) private var generation: UInt32 = 0
 
     @usableFromInline package init(_ role: Role = .plain) {
         self.role = role
@@ -192,10 +194,10 @@ import CSporkShims
         at place: UnsafeMutablePointer<Unmanaged<Wait>?>,
         for reason: Reason
     ) async -> Outcome {
-        defer { place.pointee = nil }
         guard let coroutine = AnyCoroutine.currentRecord else { return await parkInTask(at: place, reason) }
         let wait = coroutine._withUnsafeGuaranteedRef { $0.parkingWait() }
         place.pointee = wait
+        defer { vacate(place, by: wait) }
         return await park(wait, of: coroutine, in: nil, until: .never, for: reason)
     }
 
@@ -212,10 +214,13 @@ import CSporkShims
         begin(list, deadline, reason)
         // Safe to send: whoever cancels is brought to the loop's thread before he touches it.
         nonisolated(unsafe) let wait = self
+        let generation = generation
         await withTaskCancellationHandler {
             if !wait.isDone { await EventLoop.park(in: .passUnretained(wait)) }
         } onCancel: {
-            if spork_executor_is_current() { wait.cancel() } else { Task { @MainActor in wait.cancel() } }
+            if spork_executor_is_current() { return wait.cancel() }
+            // By the time it is the loop's turn, this wait may be over and the object used for another.
+            Task { @MainActor in if wait.generation == generation { wait.cancel() } }
         }
         return outcome
     }
@@ -227,7 +232,13 @@ import CSporkShims
     ) async -> Outcome {
         let wait = Wait()
         place.pointee = .passUnretained(wait)
+        defer { vacate(place, by: .passUnretained(wait)) }
         return await wait.parkInTask(nil, .never, reason)
+    }
+
+    // Unless another has come to stand there: one that was cancelled leaves its place when it is its turn.
+    @usableFromInline static func vacate(_ place: UnsafeMutablePointer<Unmanaged<Wait>?>, by wait: Unmanaged<Wait>) {
+        if place.pointee?.toOpaque() == wait.toOpaque() { place.pointee = nil }
     }
 
     @usableFromInline var endsWhenCancelled: Bool {
@@ -289,6 +300,7 @@ import CSporkShims
     @usableFromInline package func begin(_ list: WaitList?, _ deadline: Deadline, _ reason: Reason) {
         isDone = false
         outcome = .woken
+        generation &+= 1
         self.reason = reason
         since = EventLoop.now
         list?.append(self)

@@ -41,7 +41,10 @@ nonisolated struct HostName: Hashable {
     }
 
     private static func isLabel(_ bytes: Substring.UTF8View.SubSequence) -> Bool {
-        guard (1...mostLabelBytes).contains(bytes.count), bytes.first != UInt8(ascii: "-") else { return false }
+        let hyphen = UInt8(ascii: "-")
+        guard (1...mostLabelBytes).contains(bytes.count), bytes.first != hyphen, bytes.last != hyphen else {
+            return false
+        }
         return bytes.allSatisfy { byte in
             isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(lowered(byte))
                 || byte == UInt8(ascii: "-")

@@ -29,10 +29,12 @@ package enum StreamBurst {
 final class ServedConnection {
     let stream: SocketStream
     private let handler: any StreamHandler
-    private unowned let server: StreamServer
+    // Held until the connection has ended: whoever runs the server may have let go of it.
+    private let server: StreamServer
     private var coroutine: AnyCoroutine?
     // Between bursts: then, and only then, waking who reads is this object's business.
     private var isWaiting = false
+    private var hasEnded = false
 
     init(_ stream: SocketStream, _ handler: any StreamHandler, of server: StreamServer) {
         self.stream = stream
@@ -80,6 +82,8 @@ final class ServedConnection {
     }
 
     private func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
         coroutine?.cancel()
         coroutine = nil
         stream.close()

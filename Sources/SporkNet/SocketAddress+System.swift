@@ -54,6 +54,8 @@ nonisolated extension SocketAddress {
         to bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
         bytes.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
+        // A length at which the kernel says that this is no address (EINVAL): no other socket shall be meant by a part of the name.
+        guard path.utf8.count <= mostPathBytes, !path.utf8.contains(0) else { return 1 }
         let start = MemoryLayout<sa_family_t>.size + before
         for (offset, byte) in path.utf8.enumerated() { bytes[start + offset] = byte }
         return start + path.utf8.count + after

@@ -3,7 +3,7 @@ import Glibc
 
 nonisolated extension SocketAddress: CustomStringConvertible, LosslessStringConvertible {
     // sun_path holds 108 bytes with the final zero of a path, or the zero before an abstract name.
-    private static let mostPathBytes = 107
+    static let mostPathBytes = 107
 
     /// Parses a text form; nil when it is none of them.
     ///

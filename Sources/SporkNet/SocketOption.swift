@@ -114,6 +114,7 @@ extension SocketStream {
         guard descriptor >= 0 else { return }
         var nothing = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &nothing, socklen_t(MemoryLayout<linger>.size))
+        forgetTLS()
         close()
     }
 }

@@ -2,6 +2,7 @@
 // does both, the two steps by themselves are for those who look in between.
 import Glibc
 import SporkLoop
+import SporkTasks
 
 extension SocketStream {
     /// Connects to `address`.
@@ -11,7 +12,7 @@ extension SocketStream {
     ///   `CancellationError`. Nothing is left open then.
     public static func connect(to address: SocketAddress, within limit: Duration? = nil) async throws -> SocketStream {
         let deadline = Deadline.fromNow(limit)
-        let stream = try beginConnecting(to: address)
+        let stream = try await begin(to: address, until: deadline)
         while try !stream.tryFinishConnecting() {
             switch await stream.waitUntilConnected(until: deadline) {
             case .woken: continue
@@ -21,6 +22,17 @@ extension SocketStream {
             }
         }
         return stream
+    }
+
+    // A Unix server that is busy has no room in its queue, and the kernel does not tell when it has again.
+    private static func begin(to address: SocketAddress, until deadline: Deadline) async throws -> SocketStream {
+        var pause = AcceptPause(.milliseconds(1), atMost: .milliseconds(50))
+        while true {
+            do { return try beginConnecting(to: address) } catch let error as SystemError where error.number == EAGAIN {
+                guard !deadline.isOver else { throw SystemError("connect", address.description, number: ETIMEDOUT) }
+                try await sleep(for: pause.next())
+            }
+        }
     }
 
     /// Begins to connect to `address` and returns at once: what a non-blocking `connect` does (EINPROGRESS, connect(2)).

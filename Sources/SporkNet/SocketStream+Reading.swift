@@ -87,7 +87,7 @@ extension SocketStream {
     /// - Returns: the bytes before it; nil at the end of the stream.
     /// - Throws: `StreamError`: `.limitExceeded`; `.endOfStream` when the peer ends the stream behind bytes that no delimiter follows.
     public func read(until delimiter: [UInt8], limit: Int) async throws(StreamError) -> [UInt8]? {
-        precondition(!delimiter.isEmpty, "a delimiter has at least one byte")
+        precondition(!delimiter.isEmpty && limit >= 0, "a delimiter has at least one byte, and a limit is not negative")
         let unread = unreadBytes()
         while true {
             if let position = unread.position(of: delimiter, within: limit) {
@@ -96,7 +96,7 @@ extension SocketStream {
                 _ = unread.take(delimiter.count)
                 return bytes
             }
-            if unread.count >= limit + delimiter.count {
+            if unread.count - delimiter.count >= limit {
                 unread.keep()
                 throw failure(.limitExceeded(bytes: limit), "read from")
             }
@@ -143,9 +143,7 @@ extension SocketStream {
             switch try unread.receive(from: self) {
             case .bytes: return true
             case .endOfStream: return false
-            case .nothingYet:
-                unread.keep()
-                try await waitUntilReadable()
+            case .nothingYet: try await waitUntilReadable()
             }
         }
     }

@@ -18,6 +18,7 @@ extension SocketStream {
                 try await waitUntilWritable()
             }
         }
+        if tlsSession != nil { try await finishRecord() }
     }
 
     /// Writes all of it, waiting as often as the socket is full.
@@ -29,6 +30,7 @@ extension SocketStream {
         while !rest.isEmpty {
             if let count = try tryWrite(rest) { rest = rest.dropFirst(count) } else { try await waitUntilWritable() }
         }
+        if tlsSession != nil { try await finishRecord() }
     }
 
     /// Writes a text as UTF-8.
@@ -58,14 +60,15 @@ extension SocketStream {
             }
             offset += count
         }
+        if tlsSession != nil { try await finishRecord() }
     }
 
     /// Writes two pieces of memory behind one another, in one system call where the socket takes them.
     package func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) async throws(StreamError) {
         guard descriptor >= 0 else { throw failure(.closed, "write to") }
-        guard let start = first.baseAddress, let next = second.baseAddress, first.count > 0 else {
-            return try await write(second)
-        }
+        guard let start = first.baseAddress, first.count > 0 else { return try await write(second) }
+        guard let next = second.baseAddress, second.count > 0 else { return try await write(first) }
+        if let tlsSession { return try await write(first, second, through: tlsSession) }
         let taken = try taken(spork_send_two(descriptor, start, first.count, next, second.count)) ?? 0
         if taken < first.count {
             try await write(UnsafeRawBufferPointer(rebasing: first[taken...]), more: true)
@@ -79,6 +82,7 @@ extension SocketStream {
     ///
     /// - Throws: `StreamError`, `.fileTruncated` when the file ends before; the peer has then got less than it was promised.
     public func sendFile(_ file: Int32, from offset: Int, count: Int) async throws(StreamError) {
+        if let tlsSession { return try await sendFile(file, from: offset, count: count, through: tlsSession) }
         // Bounded, so that one connection with a fast reader cannot hold the loop.
         let most = 1 << 20
         var sent = 0
@@ -96,6 +100,7 @@ extension SocketStream {
 
     private func tryWrite(_ pieces: ArraySlice<[UInt8]>, from offset: Int) throws(StreamError) -> Int? {
         guard descriptor >= 0 else { throw failure(.closed, "write to") }
+        if let tlsSession { return try tryWrite(pieces, from: offset, through: tlsSession) }
         let pieces = pieces.prefix(Self.mostPieces)
         let result = withUnsafeTemporaryAllocation(of: SporkPiece.self, capacity: pieces.count) { vector in
             Self.fill(vector, with: pieces) {

@@ -30,9 +30,11 @@ public final class SocketStream {
 
     private(set) var descriptor: Int32
     // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
-    nonisolated(unsafe) private let readiness: Readiness
-    private var readLimit = Double.infinity
-    private var writeLimit = Double.infinity
+    nonisolated(unsafe) let readiness: Readiness
+    private(set) var readLimit = Double.infinity
+    private(set) var writeLimit = Double.infinity
+    /// What the bytes go through, once the stream is secured; see SocketStream+TLS.swift.
+    var tlsSession: TLSSession?
     // What most streams do without; an idle connection is counted in bytes.
     private var rarities: Rarities?
 
@@ -73,6 +75,7 @@ public final class SocketStream {
     /// The same, of what the socket has.
     package func tryReceive(into buffer: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int? {
         guard descriptor >= 0 else { throw failure(.closed, "read from") }
+        if let tlsSession { return try tryReceive(through: tlsSession, into: buffer) }
         while true {
             let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
             if count >= 0 { return count }
@@ -91,6 +94,7 @@ public final class SocketStream {
     public func tryWrite(_ bytes: UnsafeRawBufferPointer, more: Bool = false) throws(StreamError) -> Int? {
         guard descriptor >= 0 else { throw failure(.closed, "write to") }
         guard let start = bytes.baseAddress, bytes.count > 0 else { return 0 }
+        if let tlsSession { return try tryWrite(bytes, more: more, through: tlsSession) }
         return try taken(spork_send(descriptor, start, bytes.count, more))
     }
 
@@ -98,6 +102,7 @@ public final class SocketStream {
     ///
     /// - Parameter deadline: ends the wait; beside it the stream's own time limit counts.
     package func waitUntilReadable(until deadline: Deadline = .never) async throws(StreamError) {
+        if let tlsSession { return try await waitUntilReadable(through: tlsSession, until: deadline) }
         let deadline = try readLimit < .infinity ? min(deadline, waitLimit(readLimit, "read from")) : deadline
         let outcome = await readiness.readable(until: deadline)
         if outcome != .woken { throw end(of: outcome, "read from") }
@@ -105,6 +110,7 @@ public final class SocketStream {
 
     /// Suspends until the socket takes more.
     package func waitUntilWritable() async throws(StreamError) {
+        if let tlsSession { return try await waitUntilWritable(through: tlsSession) }
         let deadline = try writeLimit < .infinity ? waitLimit(writeLimit, "write to") : .never
         let outcome = await readiness.writable(until: deadline)
         if outcome != .woken { throw end(of: outcome, "write to") }
@@ -120,17 +126,22 @@ public final class SocketStream {
     /// False, and nobody is told, when there is something already that the socket does not know of.
     @discardableResult
     package func observeReading(until deadline: Deadline, _ observer: any ReadinessObserver) -> Bool {
+        if let tlsSession, tlsSession.mayHaveInput || tlsSession.readerNeed == .room { return false }
         guard rarities?.unread?.isEmpty ?? true else { return false }
         readiness.observeReading(until: deadline, observer)
         return true
     }
 
     /// Wakes the coroutine that waits in `waitUntilReadable`, which finds nothing to read and looks why it was woken.
-    package func interruptReader() { readiness.interruptReader() }
+    package func interruptReader() {
+        readiness.interruptReader()
+        if let tlsSession { wakeAll(of: tlsSession) }
+    }
 
     /// Ends the stream towards the peer, which may go on sending.
     public func shutdownWrite() {
         guard descriptor >= 0 else { return }
+        if let tlsSession { return endWriting(through: tlsSession) }
         shutdown(descriptor, Int32(SHUT_WR))
     }
 
@@ -140,7 +151,8 @@ public final class SocketStream {
     public func close() {
         guard descriptor >= 0 else { return }
         readiness.close()
-        Glibc.close(descriptor)
+        if let tlsSession { close(through: tlsSession) } else { Glibc.close(descriptor) }
+        tlsSession = nil
         descriptor = -1
         rarities?.unread = nil
     }
@@ -191,13 +203,13 @@ public final class SocketStream {
     // These are out of line, for small frames of what waits: every idle connection pays for those.
 
     @inline(never)
-    private func waitLimit(_ limit: Double, _ operation: String) throws(StreamError) -> Deadline {
+    func waitLimit(_ limit: Double, _ operation: String) throws(StreamError) -> Deadline {
         guard limit > 0 else { throw failure(.wouldBlock, operation) }
         return .after(seconds: limit)
     }
 
     @inline(never)
-    private func end(of outcome: Wait.Outcome, _ operation: String) -> StreamError {
+    func end(of outcome: Wait.Outcome, _ operation: String) -> StreamError {
         switch outcome {
         case .cancelled: failure(.cancelled, operation)
         case .timedOut: failure(.timedOut, operation)

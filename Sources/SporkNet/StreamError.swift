@@ -19,6 +19,10 @@ public nonisolated struct StreamError: Error, Equatable, CustomStringConvertible
         case endOfStream
         /// What had to come to an end within so many bytes did not.
         case limitExceeded(bytes: Int)
+        /// The connection has ended and the peer has not said that this is the end (TLS): what came may be a part.
+        case truncated
+        /// TLS refused to go on.
+        case tls(TLSError.Reason)
         /// A file that was being sent has become shorter; the peer has got less than it was promised.
         case fileTruncated
         /// The system refused, with this error number; mostly the peer is gone.
@@ -71,6 +75,8 @@ nonisolated extension StreamError.Reason: CustomStringConvertible {
         case .cancelled: "cancelled"
         case .endOfStream: "the peer ended the stream early"
         case .limitExceeded(let bytes): "longer than \(bytes) bytes"
+        case .truncated: "the connection ended before the stream did"
+        case .tls(let reason): reason.description
         case .fileTruncated: "the file became shorter while it was sent"
         case .system(let number): SystemError.reason(number)
         }

@@ -41,12 +41,21 @@ public final class StreamServer {
     public private(set) var accepted = 0
     /// Is told when no connection can be accepted for a while; the server goes on by itself.
     public var onTrouble: (any Error) -> Void = { _ in }
+    /// Is told when a connection has begun or ended.
+    package var onCount: () -> Void = {}
+    /// Is asked before each wait for a connection how long to leave new ones to other processes; zero to go to the end of their line, nil to
+    /// stay where this process is.
+    package var stepsBack: () -> Duration? = { nil }
+
+    /// Is told when this process goes on after it has left new connections to others.
+    package var onReturn: () -> Void = {}
 
     private let limits: Limits
     private let handler: (SocketStream) -> any StreamHandler
     private let stopping = Event()
     private let idle = Event()
     private let room = Event()
+    private let called = Event()
     private var served: [ObjectIdentifier: ServedConnection] = [:]
     /// Silent connections that have kept their coroutine.
     var waitingCoroutines = 0
@@ -91,10 +100,7 @@ public final class StreamServer {
             }
             try await select(.wait(for: stopping) {}, .value(of: failed) {})
             for connection in Array(served.values) { connection.drain() }
-            for listener in listeners {
-                while let stream = try? listener.tryAccept() { start(stream) }
-                listener.close()
-            }
+            for listener in listeners { try await emptyQueue(of: listener) }
             try await idle.wait()
         } catch {
             for listener in listeners { listener.close() }
@@ -102,6 +108,25 @@ public final class StreamServer {
             for loop in loops { loop.cancel() }
             throw error
         }
+    }
+
+    // What the kernel has accepted would be reset with the last hold on the listener. The limits are kept here, too.
+    private func emptyQueue(of listener: Listener) async throws {
+        var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
+        while true {
+            do {
+                while connections >= limits.connections ?? .max {
+                    room.clear()
+                    try await room.wait()
+                }
+                guard let stream = try listener.tryAccept() else { break }
+                start(stream)
+            } catch let error as SystemError where !error.isFatalToListener {
+                onTrouble(error)
+                try await sleep(for: pause.next())
+            }
+        }
+        listener.close()
     }
 
     /// Lets `run` finish what has begun and return.
@@ -116,6 +141,9 @@ public final class StreamServer {
         }
     }
 
+    /// Ends a time in which new connections are left to others.
+    package func comeBack() { called.set() }
+
     private func acceptConnections(from listener: Listener) async throws {
         var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
         while !stopping.isSet {
@@ -125,7 +153,7 @@ public final class StreamServer {
                     room.clear()
                     try await room.wait()
                 }
-                guard let stream = try await listener.accept() else { return }
+                guard let stream = try await next(from: listener) else { return }
                 start(stream)
                 for _ in 1..<limits.acceptsInTurn where connections < limits.connections ?? .max {
                     guard let another = try listener.tryAccept() else { break }
@@ -141,11 +169,27 @@ public final class StreamServer {
         }
     }
 
+    // After a pause one that waits is taken: whoever it was left to may be unable to.
+    private func next(from listener: Listener) async throws -> SocketStream? {
+        if let pause = stepsBack() {
+            // Who joins anew stands last.
+            listener.pause()
+            if pause > .zero {
+                called.clear()
+                _ = try await called.wait(within: pause)
+                onReturn()
+                if !stopping.isSet, let stream = try listener.tryAccept() { return stream }
+            }
+        }
+        return stopping.isSet ? nil : try await listener.accept()
+    }
+
     private func start(_ stream: SocketStream) {
         accepted += 1
         idle.clear()
         let connection = ServedConnection(stream, handler(stream), of: self)
         served[ObjectIdentifier(connection)] = connection
+        onCount()
         if stopping.isSet { connection.drain() }
         connection.start()
     }
@@ -153,6 +197,7 @@ public final class StreamServer {
     /// Forgets a connection that has ended.
     func ended(_ connection: ServedConnection) {
         served[ObjectIdentifier(connection)] = nil
+        onCount()
         room.set()
         if served.isEmpty { idle.set() }
     }

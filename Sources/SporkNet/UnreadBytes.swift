@@ -54,8 +54,13 @@ final class UnreadBytes {
     }
 
     /// Reads once from `stream`, behind what is there.
+    ///
+    /// Where nothing came, what was there before has memory of its own afterwards.
     func receive(from stream: SocketStream) throws(StreamError) -> InputBuffer.Received {
-        try buffer.receive(fromSocketOf: stream)
+        var received = InputBuffer.Received.nothingYet
+        defer { if received != .bytes { buffer.keep() } }
+        received = try buffer.receive(fromSocketOf: stream)
+        return received
     }
 
     /// Moves what is left to memory of its own, because other streams will use the shared one.

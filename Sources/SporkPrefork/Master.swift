@@ -1,8 +1,11 @@
-// The master: forks the workers, waits for signals and for their end, and replaces them. It runs no task, no loop, no user
-// code, and has one thread; everything that can fail is left to the workers. Its decisions are Supervision's.
+// The master: forks the workers, waits for signals, for their end and for what comes by its control socket, and replaces workers. It
+// runs no task, no loop, no user code once the workers run, and has one thread; everything that can fail is left to other processes.
+// Its decisions are Supervision's.
 //
 // All signals it cares for are blocked and read from one descriptor, so nothing happens in a handler and nothing can be
 // missed between looking and sleeping.
+//
+// This file has the entrance and the loop; +Workers forks and watches, +Changes checks, upgrades and goes back, +Control answers requests.
 import CSporkShims
 import Glibc
 import SporkLoop
@@ -11,200 +14,209 @@ import SporkTasks
 
 /// The process that forks workers and keeps their number.
 public final class Master {
-    /// What happened to the workers, for a log.
-    public enum Report: CustomStringConvertible {
-        /// A worker ended without having been asked to.
-        case ended(slot: Int, pid: Int32, reason: String)
-        /// The system refused to fork.
-        case forkFailed(slot: Int, error: SystemError)
-        /// A signal whose meaning this version does not have.
-        case ignored(signal: String)
+    /// What a worker runs until it drains.
+    public typealias Body = @MainActor (Worker) async throws -> Void
 
-        /// One line.
-        public var description: String {
-            switch self {
-            case .ended(let slot, let pid, let reason): "worker \(slot) (pid \(pid)) \(reason); it is replaced"
-            case .forkFailed(let slot, let error): "worker \(slot) could not be started: \(error); trying again"
-            case .ignored(let signal): "\(signal) is ignored: this version cannot do what it asks for"
-            }
-        }
-    }
+    let settings: ServerSettings
+    let listeners: ListenerSet
+    let report: (Report) -> Void
+    let configure: () throws -> Body
 
-    /// How long workers may finish what they have begun once they were told to end.
-    public var gracefulTimeout: Duration = .seconds(30)
-
-    private let listeners: [Listener]
-    private let workers: Int
-    private let report: (Report) -> Void
-    private let body: @MainActor (Worker) async throws -> Void
-    private var signals: Int32 = -1
+    var supervision: Supervision
+    // Made when `run` begins.
+    var scoreboard: Scoreboard?
+    var privileges: Privileges?
+    var manager = ServiceManager()
+    var control: ControlSocket?
+    var signals: Int32 = -1
     // Workers hold the other end; when the master is gone, however it went, they read the end of it.
-    private var lifeline: Int32 = -1
-    private var lifelineForWorkers: Int32 = -1
+    var lifeline: (read: Int32, write: Int32) = (-1, -1)
+    var doorbell: Int32 = -1
+    var program = Program()
+    var processDescriptors: [Int32: Int32] = [:]
+    // What generations run; the newest stands for those that are not in here.
+    var bodies: [Int: Body] = [:]
+    var latestBody: Body?
+    var check: RunningCheck?
+    var observations = 0
+    private var pending: [Supervision.Action] = []
+    private var isPerforming = false
+    private var isFinished = false
+    private var failure: String?
+    private var started: () -> Void = {}
+    private var nextWatchdog = -Double.infinity
+    let begunAt = Master.now
 
-    /// Prepares `workers` processes that each run `body` on a loop of their own.
+    /// Prepares workers that share sockets.
     ///
     /// - Parameters:
-    ///   - listeners: shared by all workers; the master keeps them open, so that no connection is refused while a
-    ///     worker is replaced.
-    ///   - workers: how many, at least 1.
+    ///   - listeners: what the workers accept from.
+    ///   - settings: how processes are run.
     ///   - report: told about what an operator should know.
-    ///   - body: runs in each worker until it drains.
+    ///   - configure: reads whatever the server goes by and returns what each worker runs. It is called at the start and for every reload:
+    ///     then in a process of its own first, so that one that throws, crashes or hangs changes nothing.
     public init(
-        listeners: [Listener],
-        workers: Int,
+        listeners: ListenerSet,
+        settings: ServerSettings,
         report: @escaping (Report) -> Void,
-        body: @escaping @MainActor (Worker) async throws -> Void
+        configure: @escaping () throws -> Body
     ) {
-        self.listeners = listeners
-        self.workers = workers
-        self.report = report
-        self.body = body
+        (self.listeners, self.settings, self.report, self.configure) = (listeners, settings, report, configure)
+        supervision = Supervision(limits: settings.limits, mostRows: Scoreboard.rowCount)
     }
 
-    /// Forks the workers, calls `started`, and supervises until a signal ends it and the last worker is gone.
+    /// Forks the workers, calls `started` when all of them serve, and supervises until a signal ends it and the last worker is gone.
     ///
-    /// TERM and QUIT end it when what has begun is finished, INT at once; a second one kills. TTIN and TTOU add and
-    /// remove a worker. Has to be called on the process's only thread.
+    /// TERM and QUIT end it when what has begun is finished, INT at once; a second one kills. HUP replaces all workers, USR2 the
+    /// program too. TTIN and TTOU add and remove a worker, WINCH drains all and keeps the master, USR1 has logs opened again.
+    /// Has to be called on the process's only thread.
     ///
-    /// - Throws: `SystemError` when the system refuses what supervision needs; no worker is left then.
-    public func run(started: () -> Void) throws {
+    /// - Throws: `SystemError` when the system refuses what supervision needs, `ServerGaveUp` when no worker could be started; what
+    ///   `configure` throws. No worker is left then.
+    public func run(started: @escaping () -> Void) throws {
         guard spork_thread_count() == 1 else {
             throw SystemError("fork workers from a process with several threads", number: EINVAL)
         }
-        try openDescriptors()
-        var limits = Supervision.Limits()
-        limits.graceful = gracefulTimeout.seconds
-        var supervision = Supervision(limits: limits)
-        var isFinished = perform(supervision.start(workers: workers), on: &supervision)
-        started()
-        while !isFinished {
-            waitForNews(until: supervision.nextDeadline)
-            // Before the children: a stop explains why they end.
-            for event in takeSignals() {
-                isFinished = perform(supervision.on(event, at: Self.now), on: &supervision) || isFinished
-            }
-            while let (pid, status) = Self.reap() {
-                reportEnd(of: pid, status: status, supervision)
-                isFinished = perform(supervision.on(.ended(pid: pid), at: Self.now), on: &supervision) || isFinished
-            }
-            isFinished = perform(supervision.on(.timePassed, at: Self.now), on: &supervision) || isFinished
+        ProcessTitle.prepare()
+        self.started = started
+        privileges = try Privileges(settings)
+        if let count = settings.mostDescriptors {
+            let failure = -spork_limit_descriptors(UInt64(count))
+            guard failure == 0 else { throw SystemError("allow so many descriptors:", "\(count)", number: failure) }
         }
-        for listener in listeners {
-            listener.close()
-            if case .unix(let path) = listener.address { UnixSocketFile.remove(path) }
+        latestBody = try configure()
+        let handover = Handover.inherited
+        if handover?.purpose == .trial { runTrial(handover) }
+        try openDescriptors(handover)
+        let pidFile = settings.pidFile.map { PidFile(path: $0) }
+        try pidFile?.write()
+        defer { pidFile?.remove() }
+        if let handover {
+            adopt(handover)
+        } else {
+            perform(supervision.start(workers: settings.workers, at: Self.now))
+        }
+        showTitle()
+        while !isFinished { turn() }
+        listeners.close()
+        control?.close()
+        if let failure { throw ServerGaveUp(reason: failure) }
+    }
+
+    private func turn() {
+        waitForNews()
+        // Before the children: a stop explains why they end, and one that was ready before it ended was ready.
+        takeSignals()
+        hearDoorbell()
+        reapChildren()
+        answerClients()
+        tell(.timePassed)
+        if let interval = manager.watchdogInterval, nextWatchdog <= Self.now {
+            nextWatchdog = Self.now + interval
+            manager.alive()
         }
     }
 
-    private func openDescriptors() throws {
-        var ends: [Int32] = [-1, -1]
-        let failure = -spork_pipe(&ends)
-        guard failure == 0 else { throw SystemError("pipe", number: failure) }
-        (lifelineForWorkers, lifeline) = (ends[0], ends[1])
+    private func openDescriptors(_ handover: Handover?) throws {
         let numbers = [SIGTERM, SIGQUIT, SIGINT, SIGTTIN, SIGTTOU, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGCHLD]
         signals = spork_signal_descriptor(numbers, numbers.count)
         guard signals >= 0 else { throw SystemError("signalfd", number: -signals) }
-    }
-
-    /// Does what supervision asks for.
-    ///
-    /// True when there is nothing left to do.
-    private func perform(_ actions: [Supervision.Action], on supervision: inout Supervision) -> Bool {
-        var isFinished = false
-        for action in actions {
-            switch action {
-            case .fork(let slot):
-                let answer = fork(slot: slot)
-                isFinished = perform(supervision.on(answer, at: Self.now), on: &supervision) || isFinished
-            case .drain(let pid): Glibc.kill(pid, SIGTERM)
-            case .quit(let pid): Glibc.kill(pid, SIGQUIT)
-            case .kill(let pid): Glibc.kill(pid, SIGKILL)
-            case .finish: isFinished = true
-            }
-        }
-        return isFinished
-    }
-
-    private func fork(slot: Int) -> Supervision.Event {
-        let pid = spork_fork()
-        if pid == 0 { runWorker(slot: slot) }
-        if pid > 0 { return .forked(slot: slot, pid: pid) }
-        report(.forkFailed(slot: slot, error: SystemError("fork", number: -pid)))
-        return .forkFailed(slot: slot)
-    }
-
-    private func runWorker(slot: Int) -> Never {
-        Glibc.close(signals)
-        Glibc.close(lifeline)
-        spork_reset_signals()
-        // Ctrl-C reaches the whole foreground group; the master decides what it means. A peer that is gone is an error
-        // of the write, not of the process.
-        spork_ignore_signal(SIGINT)
         spork_ignore_signal(SIGPIPE)
-        let (listeners, lifeline, body) = (listeners, lifelineForWorkers, body)
-        do {
-            try EventLoop.run {
-                let worker = Worker(slot: slot, listeners: listeners)
-                let drain = SignalWatcher(SIGTERM) { MainActor.assumeIsolated { worker.draining.set() } }
-                let quit = SignalWatcher(SIGQUIT) { _exit(0) }
-                spork_unblock_signals()
-                spawn("watch the master") {
-                    _ = await Readiness(descriptor: lifeline).readable()
-                    worker.draining.set()
-                }
-                try await body(worker)
-                withExtendedLifetime((drain, quit)) {}
+        if let handover {
+            scoreboard = try Scoreboard(adopting: handover.scoreboard)
+            (lifeline, doorbell) = (handover.lifeline, handover.doorbell)
+            program = Program(path: handover.path, previous: handover.program)
+            if handover.control >= 0, let path = settings.controlSocket {
+                control = ControlSocket(path: path, adopting: handover.control, clients: handover.clients)
             }
-            _exit(0)
-        } catch {
-            let line = "worker \(slot) (pid \(getpid())): \(error)\n"
-            _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
-            _exit(1)
+            return
         }
+        scoreboard = try Scoreboard()
+        var ends: [Int32] = [-1, -1]
+        let failure = -spork_pipe(&ends)
+        guard failure == 0 else { throw SystemError("pipe", number: failure) }
+        lifeline = (ends[0], ends[1])
+        doorbell = spork_event_descriptor()
+        guard doorbell >= 0 else { throw SystemError("eventfd", number: -doorbell) }
+        control = try settings.controlSocket.map { try ControlSocket(path: $0) }
     }
 
-    private func waitForNews(until deadline: Double?) {
-        var request = pollfd(fd: signals, events: Int16(POLLIN), revents: 0)
+    private func waitForNews() {
+        var requests = [pollfd(fd: signals, events: Int16(POLLIN), revents: 0)]
+        requests.append(pollfd(fd: doorbell, events: Int16(POLLIN), revents: 0))
+        requests += processDescriptors.values.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        if let check { requests.append(pollfd(fd: check.output, events: Int16(POLLIN), revents: 0)) }
+        if let control {
+            requests.append(pollfd(fd: control.descriptor, events: Int16(POLLIN), revents: 0))
+            requests += control.clients.values.map { client in
+                let events = client.unsent.isEmpty ? POLLIN : POLLIN | POLLOUT
+                return pollfd(fd: client.descriptor, events: Int16(events), revents: 0)
+            }
+        }
+        let watchdog = manager.watchdogInterval == nil ? nil : nextWatchdog
+        let deadline = [supervision.nextDeadline, watchdog].compactMap { $0 }.min()
         // Rounded up: waking a moment before the deadline would only mean another round.
         let milliseconds = deadline.map { Int32(min(max(0, ($0 - Self.now) * 1000).rounded(.up), 3_600_000)) } ?? -1
-        _ = poll(&request, 1, milliseconds)
+        _ = poll(&requests, nfds_t(requests.count), milliseconds)
     }
 
-    private func takeSignals() -> [Supervision.Event] {
-        var events: [Supervision.Event] = []
-        var sender: pid_t = 0
-        while true {
-            switch spork_take_signal(signals, &sender) {
-            case 0: return events
-            case SIGTERM, SIGQUIT: events.append(.stopGracefully)
-            case SIGINT: events.append(.stopFast)
-            case SIGTTIN: events.append(.grow)
-            case SIGTTOU: events.append(.shrink)
-            case SIGHUP: report(.ignored(signal: "HUP"))
-            case SIGUSR1: report(.ignored(signal: "USR1"))
-            case SIGUSR2: report(.ignored(signal: "USR2"))
-            // A terminal that changes its size says so to everyone in it.
-            default: continue
-            }
+    /// Tells supervision what happened and does what it asks for.
+    func tell(_ event: Supervision.Event) { perform(supervision.on(event, at: Self.now)) }
+
+    /// Does what supervision asks for, in order.
+    func perform(_ actions: [Supervision.Action]) {
+        pending += actions
+        guard !isPerforming else { return }
+        isPerforming = true
+        defer { isPerforming = false }
+        while !pending.isEmpty { perform(pending.removeFirst()) }
+    }
+
+    private func perform(_ action: Supervision.Action) {
+        switch action {
+        case .fork(let row, let slot, let generation): fork(row: row, slot: slot, generation: generation)
+        case .drain(let pid): signal(SIGTERM, to: pid)
+        case .quit(let pid): signal(SIGQUIT, to: pid)
+        case .abort(let pid): signal(SIGABRT, to: pid)
+        case .kill(let pid): signal(SIGKILL, to: pid)
+        case .reopenLogs(let pid): signal(SIGUSR1, to: pid)
+        case .observe: observe()
+        case .check(let kind): begin(kind)
+        case .endCheck: endCheck()
+        case .prepared(let generation): bodies[generation] = latestBody
+        case .execute: execute()
+        case .revert(let reason): revert(because: reason)
+        case .verdict(let change, let failure): finish(change, failure)
+        case .reportHang(let row, let seconds): reportHang(row, seconds)
+        case .reportRecycling(let row, let reason):
+            guard let row = scoreboard?.row(row) else { return }
+            report(.recycled(slot: row.slot, pid: row.pid, reason: reason))
+        case .serving:
+            showTitle()
+            manager.ready(status: statusLine)
+            started()
+        case .announceStop:
+            scoreboard?.isStopping = true
+            manager.stopping()
+        case .closeListeners:
+            listeners.close()
+            control?.stopListening()
+        case .finish(let failure): (isFinished, self.failure) = (true, failure)
         }
     }
 
-    private func reportEnd(of pid: pid_t, status: Int32, _ supervision: Supervision) {
-        guard let slot = supervision.slot(of: pid), !supervision.expectsEnd(of: pid) else { return }
-        let signal = status & 0x7F
-        let reason = signal == 0 ? "ended with exit code \(status >> 8 & 0xFF)" : "was ended by signal \(signal)"
-        report(.ended(slot: slot, pid: pid, reason: reason))
-    }
-
-    private static func reap() -> (pid_t, Int32)? {
-        var status: Int32 = 0
-        let pid = waitpid(-1, &status, WNOHANG)
-        return pid > 0 ? (pid, status) : nil
-    }
-
-    private static var now: Double {
+    static var now: Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
+}
+
+/// No worker could be started, and none ever was.
+public nonisolated struct ServerGaveUp: Error, CustomStringConvertible {
+    /// What became of the last one.
+    public let reason: String
+
+    /// One line.
+    public var description: String { "the server could not be started: \(reason)" }
 }

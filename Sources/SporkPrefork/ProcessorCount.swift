@@ -1,7 +1,6 @@
 // How many workers make sense here: the processors this process may use, by affinity mask and by the cgroup's quota.
 // Called once by the command line before it forks. The parsing is pure and tested on its own.
 import CSporkShims
-import Glibc
 
 /// The number of processors that are really available.
 public enum ProcessorCount {
@@ -14,19 +13,20 @@ public enum ProcessorCount {
 
     /// The smallest quota on the way from this process's control group to the root, in processors.
     private static var controlGroupQuota: Double? {
-        guard let memberships = contents(of: "/proc/self/cgroup") else { return nil }
+        guard let memberships = SystemFile.contents(of: "/proc/self/cgroup") else { return nil }
         var quotas: [Double] = []
         if var path = unifiedGroup(in: memberships) {
             while true {
-                if let text = contents(of: "/sys/fs/cgroup\(path)/cpu.max"), let quota = quota(unified: text) {
+                if let text = SystemFile.contents(of: "/sys/fs/cgroup\(path)/cpu.max"), let quota = quota(unified: text)
+                {
                     quotas.append(quota)
                 }
                 guard let slash = path.lastIndex(of: "/"), path.count > 1 else { break }
                 path = String(path[..<slash])
             }
         }
-        if let quota = contents(of: "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-            let period = contents(of: "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+        if let quota = SystemFile.contents(of: "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+            let period = SystemFile.contents(of: "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
             let processors = Self.quota(legacy: quota, period: period)
         {
             quotas.append(processors)
@@ -52,14 +52,5 @@ public enum ProcessorCount {
         let trimmed = [quota, period].map { $0.filter { !$0.isWhitespace } }
         guard let quota = Double(trimmed[0]), let period = Double(trimmed[1]), quota > 0, period > 0 else { return nil }
         return quota / period
-    }
-
-    private static func contents(of path: String) -> String? {
-        let descriptor = spork_open_read(path)
-        guard descriptor >= 0 else { return nil }
-        defer { Glibc.close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = read(descriptor, &bytes, bytes.count)
-        return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
     }
 }

@@ -1,8 +1,12 @@
 // Which workers should run, as a pure state machine: the master feeds it what happened and does what it answers. It knows
-// slots and pids but calls nothing, so every rule in it is tested without forking.
+// slots, rows of the scoreboard and pids but calls nothing, so every rule in it is tested without forking.
 //
-// A slot is a worker's place: it keeps its number while the processes in it come and go. Capacity is the number of slots
-// that are not retiring.
+// A slot is a worker's place: it keeps its number while the processes in it come and go. A row is a process's place on the
+// scoreboard: while a replacement starts beside the worker that it replaces, a slot has two. Whatever the reason to replace a
+// worker that serves, its replacement is ready first, and only one is replaced at a time.
+//
+// This file has the words; what happens on each event is in the extensions: +Workers (start, end, backoff), +Rollout (reload,
+// upgrade, one by one), +Health (hangs, recycling), +Stop.
 
 /// The rules by which the master starts, replaces and ends workers.
 package nonisolated struct Supervision {
@@ -10,28 +14,102 @@ package nonisolated struct Supervision {
     package struct Limits: Sendable {
         /// How long a retiring worker may finish what it has begun before it is killed.
         package var graceful: Double = 30
-        /// A worker that ends sooner than this after its start counts as failing.
+        /// How long workers go on serving after a graceful stop was announced.
+        package var shutdownDelay: Double = 0
+        /// How long a worker that was told to end at once may take.
+        package var fast: Double = 2
+        /// How long a worker may take until it serves, and a check until it has an answer.
+        package var boot: Double = 30
+        /// How long a worker's loop may not turn; nil for as long as it likes.
+        package var hang: Double? = 30
+        /// How long a worker that was told to abort may take to die.
+        package var abort: Double = 0.5
+        /// How often workers are looked at.
+        package var observation: Double = 1
+        /// A worker that ends sooner than this after it was ready counts as failing.
         package var soon: Double = 1
         /// The wait before the second replacement of a failing worker; it doubles from there.
         package var firstBackoff: Double = 0.1
         /// The longest such wait.
         package var longestBackoff: Double = 30
+        /// The wait after a worker could not be replaced although it is well.
+        package var retry: Double = 10
+        /// How many workers may fail to start before any has served; then the server gives up.
+        package var mostFailedStarts = 3
+        /// How many requests a worker answers before it is replaced; nil for any number.
+        ///
+        /// Each slot has a little more than the one
+        /// before, so that they do not come to it together.
+        package var requests: UInt64?
+        /// How many bytes of private memory a worker may have before it is replaced; nil for any number.
+        package var memory: UInt64?
+        /// How old a worker gets before it is replaced; nil for any age.
+        ///
+        /// Spread as `requests` is.
+        package var age: Double?
 
         package init() {}
+    }
+
+    /// What a check before a change is about.
+    package enum Check: Equatable, Sendable {
+        /// Whether the configuration can be loaded again.
+        case configuration
+        /// Whether the program on the disk starts, understands what it is handed over, and has a worker that gets ready.
+        case program
+    }
+
+    /// A change that somebody waits for.
+    package enum Change: Equatable, Sendable {
+        case reload, upgrade
+    }
+
+    /// What the master sees of a worker when it looks.
+    package struct Observation: Equatable, Sendable {
+        /// When its loop began the present turn; nil while it waits for something to do.
+        package var busySince: Double?
+        /// Whether somebody has stopped it (SIGSTOP, a debugger).
+        package var isStopped: Bool
+        /// Requests it has answered.
+        package var requests: UInt64
+        /// Bytes of private memory; nil when nobody asked.
+        package var memory: UInt64?
+
+        package init(busySince: Double? = nil, isStopped: Bool = false, requests: UInt64 = 0, memory: UInt64? = nil) {
+            (self.busySince, self.isStopped, self.requests, self.memory) = (busySince, isStopped, requests, memory)
+        }
     }
 
     /// What the master tells.
     package enum Event: Equatable {
         /// The answer to `.fork`: it runs.
-        case forked(slot: Int, pid: Int32)
+        case forked(row: Int, pid: Int32)
         /// The answer to `.fork`: the system refused.
-        case forkFailed(slot: Int)
+        case forkFailed(row: Int)
+        /// A worker serves: its loop turns and its listeners are armed.
+        case ready(row: Int)
         /// A worker has ended, for whatever reason.
-        case ended(pid: Int32)
+        case ended(pid: Int32, reason: String)
+        /// The answer to `.observe`, for one worker.
+        case observed(row: Int, Observation)
         /// One worker more (TTIN).
         case grow
         /// One worker fewer, but never none (TTOU).
         case shrink
+        /// So many workers, at least one.
+        case resize(Int)
+        /// Load the configuration again and replace all workers (HUP).
+        case reload
+        /// Replace the program (USR2).
+        case upgrade
+        /// The answer to `.check`: nil when all is well.
+        case checked(Check, failure: String?)
+        /// The answer to `.execute` or `.revert`, which have none when they succeed.
+        case executeFailed(reason: String)
+        /// Drain all workers and start no others until a reload or a resize (WINCH).
+        case pause
+        /// Let all workers open their logs again (USR1).
+        case reopenLogs
         /// Finish what has begun, then end (TERM, QUIT). Asked again: end at once.
         case stopGracefully
         /// End without finishing (INT). Asked again: end at once.
@@ -42,185 +120,141 @@ package nonisolated struct Supervision {
 
     /// What the master shall do.
     package enum Action: Equatable {
-        /// Fork a worker for the slot and tell `forked` or `forkFailed`.
-        case fork(slot: Int)
+        /// Fork a worker and tell `forked` or `forkFailed`.
+        case fork(row: Int, slot: Int, generation: Int)
         /// Ask the worker to finish what it has begun and end.
         case drain(pid: Int32)
         /// Ask the worker to end now.
         case quit(pid: Int32)
+        /// End it so that a trace is left.
+        case abort(pid: Int32)
         /// Kill it.
         case kill(pid: Int32)
-        /// All have ended after a stop.
-        case finish
+        /// Have it open its logs again.
+        case reopenLogs(pid: Int32)
+        /// Look at all workers and tell `observed` for each.
+        case observe
+        /// Start a check in a process of its own and tell `checked`.
+        case check(Check)
+        /// End the check that runs: nobody wants its answer any more.
+        case endCheck
+        /// What was checked is generation `generation` from here on.
+        case prepared(generation: Int)
+        /// Become the program on the disk, handing everything over.
+        case execute
+        /// Become the program that this one has replaced.
+        case revert(reason: String)
+        /// A change has come to its end; nil when it went well.
+        case verdict(Change, failure: String?)
+        /// A worker hangs: say what it is doing.
+        case reportHang(row: Int, seconds: Double)
+        /// A worker is being replaced although it is well.
+        case reportRecycling(row: Int, reason: String)
+        /// All workers serve, for the first time.
+        case serving
+        /// The server is about to end: nobody should send it requests any more.
+        case announceStop
+        /// The workers drain: give up the listeners, so that the last worker's hold on them is the last one.
+        case closeListeners
+        /// All have ended after a stop, or because none could be started: `failure` says why.
+        case finish(failure: String?)
     }
 
-    private enum Place: Equatable {
-        case starting
-        case running(pid: Int32, since: Double)
-        case waiting(until: Double)
-        case retiring(pid: Int32, killAt: Double)
+    enum Phase: Equatable {
+        case forking
+        case booting(until: Double)
+        case ready(since: Double)
+        case retiring(killAt: Double)
     }
 
-    private enum Stop {
+    /// A process that was forked, or is about to be.
+    struct Process: Equatable {
+        let row: Int
+        let slot: Int
+        let generation: Int
+        var pid: Int32 = 0
+        var phase = Phase.forking
+        /// From when on it can be blamed for not turning: later than its start when it, or the master, was stopped.
+        var accountableSince: Double = 0
+        /// When it will hang, from what is known of it.
+        var hangsAt = Double.infinity
+
+        var isReady: Bool { if case .ready = phase { true } else { false } }
+        var isRetiring: Bool { if case .retiring = phase { true } else { false } }
+    }
+
+    /// A place for a worker.
+    struct Slot: Equatable {
+        /// The row of the worker that serves, or is to serve first.
+        var current: Int?
+        /// The row of the one that will take over.
+        var replacement: Int?
+        /// When the next is to be started, while there is none.
+        var waitsUntil: Double?
+        var failures = 0
+        /// Why the worker is to be replaced although it is well.
+        var recycling: String?
+        /// Not before this, after a replacement has failed.
+        var recyclesAfter = -Double.infinity
+    }
+
+    enum Stop: Equatable {
+        case announced(until: Double)
         case graceful, fast, atOnce
     }
 
-    private let limits: Limits
-    private var places: [Int: Place] = [:]
-    private var failures: [Int: Int] = [:]
-    private var stop: Stop?
+    let limits: Limits
+    let mostRows: Int
+    var processes: [Int: Process] = [:]
+    var slots: [Int: Slot] = [:]
+    /// What new workers belong to; during a rollout, what is being rolled out.
+    package internal(set) var generation = 1
+    /// The highest that was ever used: a generation that failed is not used again.
+    var lastGeneration = 1
+    /// During a rollout, the generation that is gone back to when it fails.
+    var fallback: Int?
+    /// What the rollout is for.
+    var change: Change?
+    /// The check that runs, and when it has taken too long.
+    var check: (kind: Check, until: Double)?
+    /// The slot whose worker is being replaced.
+    var replacing: Int?
+    /// Whether a reload was asked for while another one ran.
+    var reloadsAgain = false
+    package internal(set) var isPaused = false
+    var stop: Stop?
+    /// Why the server gives up.
+    var failure: String?
+    var hasServed = false
+    var wasServing = false
+    var failedStarts = 0
+    var observesAt = Double.infinity
+    var lastEventAt: Double?
 
     /// Starts with no workers; `start` says how many.
-    package init(limits: Limits = Limits()) { self.limits = limits }
-
-    /// Workers that run or are about to, without those that retire.
-    package var capacity: Int {
-        places.values.count { if case .retiring = $0 { false } else { true } }
-    }
-
-    /// The pids of all workers, those that retire included.
-    package var pids: [Int32] {
-        places.values.compactMap {
-            switch $0 {
-            case .running(let pid, _), .retiring(let pid, _): pid
-            case .starting, .waiting: nil
-            }
-        }
-    }
-
-    /// The slot of the worker with this pid.
-    package func slot(of pid: Int32) -> Int? {
-        places.first {
-            switch $0.value {
-            case .running(pid, _), .retiring(pid, _): true
-            default: false
-            }
-        }?.key
-    }
-
-    /// Whether the end of this worker is no surprise: it was asked for.
-    package func expectsEnd(of pid: Int32) -> Bool {
-        guard stop == nil, let slot = slot(of: pid), let place = places[slot] else { return true }
-        if case .retiring = place { return true }
-        return false
-    }
-
-    /// When `timePassed` has to be told next, in the seconds of the clock that events are told in.
-    package var nextDeadline: Double? {
-        places.values.compactMap { place -> Double? in
-            switch place {
-            case .waiting(let until): until
-            case .retiring(_, let killAt): killAt.isFinite ? killAt : nil
-            case .starting, .running: nil
-            }
-        }.min()
-    }
-
-    /// The first actions: as many workers as asked for, at least one.
-    package mutating func start(workers: Int) -> [Action] {
-        (1...max(1, workers)).map { fill(slot: $0) }
-    }
+    package init(limits: Limits = Limits(), mostRows: Int = 2048) { (self.limits, self.mostRows) = (limits, mostRows) }
 
     /// Takes one event and says what to do about it.
     package mutating func on(_ event: Event, at now: Double) -> [Action] {
+        forgiveGap(before: now)
         switch event {
-        case .forked(let slot, let pid):
-            places[slot] = .running(pid: pid, since: now)
-            // A stop or a shrink that came between the order to fork and its answer.
-            return stop == nil ? [] : endAll(at: now)
-        case .forkFailed(let slot):
-            return stop == nil ? replace(slot: slot, failing: true, at: now) : vacate(slot)
-        case .ended(let pid):
-            return ended(pid, at: now)
-        case .grow:
-            guard stop == nil else { return [] }
-            let slot = (1...).first { places[$0] == nil } ?? 1
-            return [fill(slot: slot)]
-        case .shrink:
-            return stop == nil ? shrink(at: now) : []
-        case .stopGracefully:
-            stop = stop == nil ? .graceful : .atOnce
-            return endAll(at: now)
-        case .stopFast:
-            stop = stop == nil || stop == .graceful ? .fast : .atOnce
-            return endAll(at: now)
-        case .timePassed:
-            return timePassed(at: now)
+        case .forked(let row, let pid): return forked(row, pid, at: now)
+        case .forkFailed(let row): return forkFailed(row, at: now)
+        case .ready(let row): return ready(row, at: now)
+        case .ended(let pid, let reason): return ended(pid, reason, at: now)
+        case .observed(let row, let observation): return observed(row, observation, at: now)
+        case .grow: return resize(to: capacity + 1, at: now)
+        case .shrink: return resize(to: capacity - 1, at: now)
+        case .resize(let count): return resize(to: count, at: now)
+        case .reload: return reload(at: now)
+        case .upgrade: return upgrade(at: now)
+        case .checked(let kind, let failure): return checked(kind, failure, at: now)
+        case .executeFailed(let reason): return executeFailed(reason, at: now)
+        case .pause: return pause(at: now)
+        case .reopenLogs: return pids.map { .reopenLogs(pid: $0) }
+        case .stopGracefully: return stopGracefully(at: now)
+        case .stopFast: return stopFast(at: now)
+        case .timePassed: return timePassed(at: now)
         }
-    }
-
-    private mutating func fill(slot: Int) -> Action {
-        places[slot] = .starting
-        return .fork(slot: slot)
-    }
-
-    private mutating func vacate(_ slot: Int) -> [Action] {
-        places[slot] = nil
-        failures[slot] = nil
-        return stop != nil && places.isEmpty ? [.finish] : []
-    }
-
-    private mutating func ended(_ pid: Int32, at now: Double) -> [Action] {
-        guard let slot = slot(of: pid), let place = places[slot] else { return [] }
-        if stop != nil { return vacate(slot) }
-        guard case .running(_, let since) = place else { return vacate(slot) }
-        return replace(slot: slot, failing: now - since < limits.soon, at: now)
-    }
-
-    // The first replacement is immediate; only a worker that keeps failing has to wait, longer each time.
-    private mutating func replace(slot: Int, failing: Bool, at now: Double) -> [Action] {
-        let count = failing ? (failures[slot] ?? 0) + 1 : 0
-        failures[slot] = count
-        guard count > 1 else { return [fill(slot: slot)] }
-        let factor = Double(1 << min(count - 2, 30))
-        places[slot] = .waiting(until: now + min(limits.longestBackoff, limits.firstBackoff * factor))
-        return []
-    }
-
-    private mutating func shrink(at now: Double) -> [Action] {
-        let candidates = places.filter { if case .retiring = $0.value { false } else { true } }.keys.sorted()
-        guard candidates.count > 1, let slot = candidates.last, let place = places[slot] else { return [] }
-        switch place {
-        case .running(let pid, _):
-            places[slot] = .retiring(pid: pid, killAt: now + limits.graceful)
-            return [.drain(pid: pid)]
-        case .waiting, .starting, .retiring:
-            return vacate(slot)
-        }
-    }
-
-    private mutating func endAll(at now: Double) -> [Action] {
-        var actions: [Action] = []
-        for (slot, place) in places.sorted(by: { $0.key < $1.key }) {
-            switch place {
-            case .waiting, .starting:
-                places[slot] = nil
-            case .running(let pid, _), .retiring(let pid, _):
-                places[slot] = .retiring(pid: pid, killAt: stop == .atOnce ? .infinity : now + limits.graceful)
-                switch stop {
-                case .atOnce: actions.append(.kill(pid: pid))
-                case .fast: actions.append(.quit(pid: pid))
-                case .graceful, nil: actions.append(.drain(pid: pid))
-                }
-            }
-        }
-        if places.isEmpty { actions.append(.finish) }
-        return actions
-    }
-
-    private mutating func timePassed(at now: Double) -> [Action] {
-        var actions: [Action] = []
-        for (slot, place) in places.sorted(by: { $0.key < $1.key }) {
-            switch place {
-            case .waiting(let until) where until <= now:
-                actions.append(fill(slot: slot))
-            case .retiring(let pid, let killAt) where killAt <= now:
-                places[slot] = .retiring(pid: pid, killAt: .infinity)
-                actions.append(.kill(pid: pid))
-            default:
-                break
-            }
-        }
-        return actions
     }
 }

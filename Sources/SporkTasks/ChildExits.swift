@@ -41,35 +41,29 @@ public struct ChildError: Error, CustomStringConvertible {
 ///
 /// A child's end is taken from the kernel (waitpid) once the loop has heard of it, also while nobody iterates. Dropped, it leaves
 /// the children alone, and to be waited for by somebody else.
-public final class ChildExits: AsyncSequence {
-    private let ended = Queue<ChildExit>()
+@MainActor public final class ChildExits: AsyncSequence {
+    private let ended = Queue<Result<ChildExit, any Error>>()
     private var watchers: [AnyCoroutine] = []
 
     /// Begins to watch child processes.
     ///
-    /// - Throws: `ChildError` for the first that cannot be watched.
+    /// - Throws: `ChildError` for the first that is no running process. One that runs and is no child of this process is found out when it
+    ///   is waited for: the iterator throws it in its turn.
     public init(of processes: Int32...) throws {
-        var descriptors: [(process: Int32, descriptor: Int32)] = []
-        for process in processes {
-            let descriptor = spork_open_process(process)
-            guard descriptor >= 0 else {
-                for (_, opened) in descriptors { close(opened) }
-                throw ChildError(process: process, code: -descriptor)
-            }
-            descriptors.append((process, descriptor))
-        }
-        var left = descriptors.count
+        let handles = try processes.map { try ProcessHandle($0) }
+        var left = handles.count
         if left == 0 { ended.finish() }
         let ended = ended
-        watchers = descriptors.map { process, descriptor in
-            spawn("child process \(process)") {
-                defer {
-                    left -= 1
-                    if left == 0 { ended.finish() }
+        watchers = handles.map { handle in
+            spawn("child process \(handle.process)") {
+                let result: Result<ChildExit, any Error>
+                do { result = .success(try await handle.end()) } catch is CancellationError { return } catch {
+                    result = .failure(error)
                 }
-                let end = try await Self.end(of: process, descriptor)
                 // The queue has no limit, so it never gives anything back.
-                _ = ended.trySend(ChildExit(process: process, reason: end))
+                _ = ended.trySend(result)
+                left -= 1
+                if left == 0 { ended.finish() }
             }
         }
     }
@@ -83,20 +77,34 @@ public final class ChildExits: AsyncSequence {
         let exits: ChildExits
 
         /// The next end; nil when every child has ended.
+        ///
+        /// - Throws: `ChildError` for one that cannot be waited for; the others go on.
         public mutating func next() async throws -> ChildExit? {
-            do { return try await exits.ended.receive() } catch QueueError.finished { return nil }
+            do { return try await exits.ended.receive().get() } catch QueueError.finished { return nil }
         }
     }
 
     /// An iterator; several share the ends.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(exits: self) }
+}
 
-    private static func end(of process: Int32, _ descriptor: Int32) async throws -> ChildExit.Reason {
+/// A child process, by a descriptor that is closed with the last who uses it.
+private final class ProcessHandle {
+    let process: Int32
+    nonisolated private let descriptor: Int32
+
+    init(_ process: Int32) throws {
+        descriptor = spork_open_process(process)
+        guard descriptor >= 0 else { throw ChildError(process: process, code: -descriptor) }
+        self.process = process
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Waits for the end of the process, and takes it from the kernel.
+    func end() async throws -> ChildExit {
         let readiness = Readiness(descriptor: descriptor)
-        defer {
-            readiness.close()
-            close(descriptor)
-        }
+        defer { readiness.close() }
         while true {
             try await readiness.readable().check(nil)
             var status: Int32 = 0
@@ -104,7 +112,10 @@ public final class ChildExits: AsyncSequence {
             if found < 0 { throw ChildError(process: process, code: errno) }
             if found == process {
                 let signal = status & 0x7f
-                return signal == 0 ? .exited(code: status >> 8 & 0xff) : .killed(signal: signal)
+                return ChildExit(
+                    process: process,
+                    reason: signal == 0 ? .exited(code: status >> 8 & 0xff) : .killed(signal: signal)
+                )
             }
         }
     }

@@ -14,7 +14,8 @@ extension Sequence {
         isOrdered: Bool = true,
         _ transform: @escaping @MainActor (Element) async throws -> Result
     ) -> ConcurrentMap<Self, Result> {
-        ConcurrentMap(base: self, limit: limit, isOrdered: isOrdered, transform: transform)
+        precondition(limit > 0, "a concurrent map has to be allowed to work on one element at least")
+        return ConcurrentMap(base: self, limit: limit, isOrdered: isOrdered, transform: transform)
     }
 }
 

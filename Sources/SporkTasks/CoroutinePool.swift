@@ -7,6 +7,7 @@ public final class CoroutinePool {
     private var running: [UInt64: AnyCoroutine] = [:]
     private var started = 0
     private let idle = Event()
+    private var isClosing = false
 
     /// A pool of this many places; nil for any number.
     ///
@@ -39,7 +40,7 @@ public final class CoroutinePool {
 
     /// Starts a coroutine, suspending while the pool is full.
     ///
-    /// - Throws: `CancellationError` when the caller is cancelled while it waits; nothing is started then.
+    /// - Throws: `CancellationError` when the caller is cancelled while it waits, or the pool is drained; nothing is started then.
     @discardableResult
     public func spawn<Success>(
         _ name: String? = nil,
@@ -47,7 +48,9 @@ public final class CoroutinePool {
         line: UInt = #line,
         _ body: @escaping @MainActor () async throws -> Success
     ) async throws -> Coroutine<Success> {
-        try await places?.acquire()
+        if isClosing { throw CancellationError() }
+        let outcome = await places?.take(within: nil) ?? .woken
+        guard outcome == .woken else { throw CancellationError() }
         return start(name, file, line, body)
     }
 
@@ -58,7 +61,7 @@ public final class CoroutinePool {
         line: UInt = #line,
         _ body: @escaping @MainActor () async throws -> Success
     ) -> Coroutine<Success>? {
-        guard places?.tryAcquire() ?? true else { return nil }
+        guard !isClosing, places?.tryAcquire() ?? true else { return nil }
         return start(name, file, line, body)
     }
 
@@ -67,11 +70,16 @@ public final class CoroutinePool {
 
     /// Waits a limited time until none runs, then cancels those that do, and waits for them.
     ///
+    /// Those that wait for a place when the time is over, and all that come until the drain is over, are refused with `CancellationError`.
+    ///
     /// - Returns: how many had to be cancelled.
     @discardableResult
     public func drain(within limit: Duration) async throws -> Int {
         if try await idle.wait(within: limit) { return 0 }
         let cancelled = running.count
+        isClosing = true
+        defer { isClosing = false }
+        places?.closeWaits()
         cancelAll()
         try await idle.wait()
         return cancelled

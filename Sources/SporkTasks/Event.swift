@@ -26,8 +26,8 @@ public nonisolated final class Event {
     /// Lets the event happen: wakes all who wait, in the order in which they came, also when it is cleared right after.
     public func set() {
         isSet = true
-        woken += waiters.count
-        waiters.wakeAll()
+        // One by one: waking a branch of a select takes its other branches out of the list.
+        while waiters.wakeFirst() { woken += 1 }
     }
 
     /// Takes it back: those who wait from now on wait for the next `set`.

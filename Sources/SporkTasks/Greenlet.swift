@@ -74,6 +74,8 @@ nonisolated final class GreenletCore<Input, Output> {
     @exclusivity(unchecked) @usableFromInline var isRunning = false
     @exclusivity(unchecked) @usableFromInline var input: Input?
     @exclusivity(unchecked) @usableFromInline var output: Result<Output, any Error>?
+    /// The end, where another value is still on its way to the caller.
+    @exclusivity(unchecked) @usableFromInline var late: Result<Output, any Error>?
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var caller: Wait?
     @usableFromInline let inside = Wait()
     @exclusivity(unchecked) @usableFromInline var outside: Wait?
@@ -84,7 +86,10 @@ nonisolated final class GreenletCore<Input, Output> {
 
     @inlinable func enter(_ input: Input) async throws -> Output {
         if isRunning { throw GreenletError.running }
-        if isFinished { throw GreenletError.finished }
+        if isFinished {
+            guard let late = late.take() else { throw GreenletError.finished }
+            return try late.get()
+        }
         isRunning = true
         if let start = start.take() {
             start(input)
@@ -111,6 +116,7 @@ nonisolated final class GreenletCore<Input, Output> {
     }
 
     @inlinable func giveBack(_ output: Output) async throws -> Input {
+        // One that is cancelled while it runs still gives back what it has; only the next switch to it ends in its error.
         self.output = .success(output)
         caller?.wake()
         let outcome = await inside.park(for: Wait.Reason("be switched to"))
@@ -123,7 +129,8 @@ nonisolated final class GreenletCore<Input, Output> {
 
     @inlinable func end(with result: Result<Output, any Error>) {
         isFinished = true
-        output = result
+        // What it has given back just before is still to be taken.
+        if output == nil { output = result } else { late = result }
         caller?.wake()
     }
 }

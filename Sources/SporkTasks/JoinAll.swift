@@ -14,19 +14,20 @@ import SporkLoop
     within limit: Duration? = nil
 ) async -> [Coroutine<Success>] {
     let wanted = min(count ?? coroutines.count, coroutines.count)
-    var ended: [Coroutine<Success>] = []
     let enough = Event()
-    if wanted == 0 { enough.set() }
-    for coroutine in coroutines {
-        coroutine.onCompletion { coroutine in
-            guard !enough.isSet else { return }
-            ended.append(coroutine)
-            if ended.count >= wanted { enough.set() }
+    var missing = wanted - coroutines.count(where: \.isFinished)
+    if missing <= 0 { enough.set() }
+    let watched = missing <= 0 ? [] : coroutines.filter { !$0.isFinished }
+    let observers = watched.map { coroutine in
+        coroutine.observeEnd { _ in
+            missing -= 1
+            if missing == 0 { enough.set() }
         }
     }
     if let limit { _ = try? await enough.wait(within: limit) } else { try? await enough.wait() }
-    enough.set()
-    return ended
+    for (coroutine, observer) in zip(watched, observers) { coroutine.stopObserving(observer) }
+    let ended = coroutines.filter(\.isFinished).sorted { $0.endNumber < $1.endNumber }
+    return Array(ended.prefix(wanted))
 }
 
 /// The same for coroutines that are written out one by one.
@@ -43,17 +44,30 @@ import SporkLoop
 /// - Returns: their values, in the order of the coroutines.
 /// - Throws: the first error that one of them throws, as soon as it does; the others go on.
 @MainActor public func values<Success>(of coroutines: [Coroutine<Success>]) async throws -> [Success] {
-    let decided = Promise<Void>()
-    var missing = coroutines.count
-    if missing == 0 { decided.fulfill(()) }
-    for coroutine in coroutines {
-        coroutine.observe()
-        coroutine.onCompletion { coroutine in
+    let decided = Event()
+    var missing = coroutines.count(where: { !$0.isFinished })
+    var failed: Coroutine<Success>?
+    func note(_ coroutine: Coroutine<Success>) {
+        guard failed == nil, case .failure = coroutine.finished else { return }
+        failed = coroutine
+        decided.set()
+    }
+    for coroutine in coroutines.filter(\.isFinished).sorted(by: { $0.endNumber < $1.endNumber }) { note(coroutine) }
+    if missing == 0 { decided.set() }
+    let watched = decided.isSet ? [] : coroutines.filter { !$0.isFinished }
+    let observers = watched.map { coroutine in
+        coroutine.observeEnd { [unowned coroutine] _ in
             missing -= 1
-            if case .failure(let error) = coroutine.finished { decided.fail(error) }
-            if missing == 0 { decided.fulfill(()) }
+            note(coroutine)
+            if missing == 0 { decided.set() }
         }
     }
-    try await decided.value
+    defer { for (coroutine, observer) in zip(watched, observers) { coroutine.stopObserving(observer) } }
+    try await decided.wait()
+    if let failed {
+        failed.observe()
+        _ = try failed.finished.get()
+    }
+    for coroutine in coroutines { coroutine.observe() }
     return try coroutines.map { try $0.finished.get() }
 }

@@ -15,7 +15,10 @@ import SporkLoop
 @MainActor public func offload<Success: Sendable>(
     _ body: @escaping @Sendable () throws -> Success
 ) async throws -> Success {
-    try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Success, any Error>) in
+    // The loop waits for the thread as it waits for a descriptor.
+    EventLoop.beginExternalWait()
+    defer { EventLoop.endExternalWait() }
+    return try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Success, any Error>) in
         Offload.run { continuation.resume(with: Result(catching: body)) }
     }
 }
@@ -42,6 +45,12 @@ public nonisolated enum Offload {
     nonisolated(unsafe) private static var threads = 0
 
     static func run(_ job: @escaping @Sendable () -> Void) {
+        // Nothing but coroutines gives these threads work: whether all wait in vain does not depend on them.
+        EventLoop.idleThreads = {
+            pthread_mutex_lock(lock)
+            defer { pthread_mutex_unlock(lock) }
+            return Int32(threads)
+        }
         pthread_mutex_lock(lock)
         jobs.append(job)
         let needsThread = idle < jobs.count && threads < mostThreads

@@ -1,5 +1,5 @@
-// A value that comes later, once, for any number of coroutines that wait for it. What callbacks and other threads hand to
-// coroutines.
+// A value that comes later, once, for any number of coroutines that wait for it. What callbacks hand to coroutines; on the loop's
+// thread, like everything here.
 import SporkLoop
 
 /// A value that somebody will provide.

@@ -11,7 +11,7 @@ import SporkLoop
 public enum QueueError: Error, Equatable {
     /// `finish` was called, and nothing is left.
     case finished
-    /// More elements were marked as processed than were received.
+    /// More elements were marked as processed than were sent.
     case nothingToMark
 }
 

@@ -172,12 +172,21 @@ extension SelectBranch {
         _ then: @escaping (Value) throws -> Outcome
     ) -> SelectBranch {
         SelectBranch(
-            attempt: { coroutine.isFinished ? try then(coroutine.finished.get()) : nil },
+            attempt: {
+                guard coroutine.isFinished else { return nil }
+                coroutine.observe()
+                return try then(coroutine.finished.get())
+            },
             enlist: { selection in
                 let wait = selection.branch()
-                coroutine.observe()
                 wait.begin(coroutine.waiterList, .never, Wait.Reason("join coroutine", Int(coroutine.id)))
-                return (wait, { _ in try then(coroutine.finished.get()) })
+                return (
+                    wait,
+                    { _ in
+                        coroutine.observe()
+                        return try then(coroutine.finished.get())
+                    }
+                )
             }
         )
     }

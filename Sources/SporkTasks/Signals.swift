@@ -22,6 +22,8 @@ public final class Signals: AsyncSequence {
     ///
     /// - Throws: `CancellationError` or `TimeoutError`, and no signal was taken.
     public func next(within limit: Duration? = nil) async throws -> Int32 {
+        EventLoop.beginExternalWait()
+        defer { EventLoop.endExternalWait() }
         let number = try await arrived.receive(within: limit)
         pending.remove(number)
         return number

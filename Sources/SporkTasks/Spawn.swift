@@ -22,8 +22,9 @@ import SporkLoop
 ) -> Coroutine<Success> {
     let coroutine: Coroutine<Success>
     if let delay {
+        let due = ContinuousClock.now + delay
         coroutine = Coroutine(name: name, file: file, line: line) {
-            try await sleep(for: delay)
+            try await sleep(for: ContinuousClock.now.duration(to: due))
             return try await body()
         }
     } else {

@@ -75,8 +75,10 @@ private func limited<Success>(
         case .success(let value): return .value(value)
         case .failure(let error):
             let wasCancelled = error is CancellationError || (error as? any CancellationReport)?.isCancellation == true
-            if hasExpired, wasCancelled { return .expired }
-            throw error
+            guard hasExpired, wasCancelled else { throw error }
+            // An outer limit that has passed meanwhile goes first: it was set first, and this code is to end.
+            if AnyCoroutine.current?.isCancelled ?? Task.isCancelled { throw CancellationError() }
+            return .expired
         }
     }
 }

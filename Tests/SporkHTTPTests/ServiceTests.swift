@@ -1,11 +1,12 @@
 // Routers served over real connections, in one process: middleware, errors, streams, events, upgrades, limits of time. Each test talks to a server of its
 // own and reads what comes back to the end.
 import Glibc
-@testable import SporkHTTP
 import SporkLoop
 import SporkNet
 import SporkTasks
 import Testing
+
+@testable import SporkHTTP
 
 /// A server on a port that the kernel chose, and what it says to raw requests.
 private final class Service {
@@ -42,7 +43,9 @@ extension SocketStream {
 }
 
 extension String {
-    fileprivate func replacingLineEnds() -> String { split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n") }
+    fileprivate func replacingLineEnds() -> String {
+        split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n")
+    }
     fileprivate var status: String { String(dropFirst(9).prefix(3)) }
     fileprivate func has(_ line: String) -> Bool { contains("\r\n\(line)\r\n") }
 }
@@ -66,7 +69,9 @@ private struct Teapot: Error, ResponseConvertible {
                     await EventLoop.stepBack()
                     throw HTTPError(.conflict, "<no>")
                 }
-                router.get("/limit") { _ in try await withTimeout(.zero) { try await sleep(for: .seconds(9)) }.self; return "x" }
+                router.get("/limit") { _ in
+                    try await withTimeout(.zero) { try await sleep(for: .seconds(9)) }.self; return "x"
+                }
                 router.get("/other") { _ -> String in throw CancellationError() }
                 let service = try Service(router)
                 #expect(try await service.answer(get("/own")).status == "418")
@@ -101,7 +106,8 @@ private struct Teapot: Error, ResponseConvertible {
                 }
                 let service = try Service(router)
                 func marks(_ path: String) async throws -> [String] {
-                    try await service.answer(get(path)).split(separator: "\r\n").filter { $0.hasPrefix("X-Mark: ") }.map { String($0.dropFirst(8)) }
+                    try await service.answer(get(path)).split(separator: "\r\n").filter { $0.hasPrefix("X-Mark: ") }.map
+                    { String($0.dropFirst(8)) }
                 }
                 #expect(try await marks("/plain") == ["inner", "outer"])
                 #expect(try await marks("/nothing") == [])
@@ -143,17 +149,25 @@ private struct Teapot: Error, ResponseConvertible {
                 let router = Router()
                 router.use(Middlewares.requestID())
                 router.use(Middlewares.securityHeaders())
-                let known = Middlewares.basicAuthentication(realm: "r\"") { name, password in name == "u" && Middlewares.areEqual(password, "p:w") }
+                let known = Middlewares.basicAuthentication(realm: "r\"") { name, password in
+                    name == "u" && Middlewares.areEqual(password, "p:w")
+                }
                 router.group("/private", known) { $0.get("/") { request in "hello \(request.user ?? "")" } }
-                router.group("/rare", Middlewares.rateLimit(2, per: .seconds(3600))) { $0.get("/") { request in request.id ?? "" } }
+                router.group("/rare", Middlewares.rateLimit(2, per: .seconds(3600))) {
+                    $0.get("/") { request in request.id ?? "" }
+                }
                 router.group("/open", Middlewares.crossOrigin(["https://b"])) { group in
                     group.get("/") { _ in "open" }
                     group.on(.options, "/") { _ in Status.noContent }
                 }
                 let service = try Service(router)
                 let refused = try await service.answer(get("/private/"))
-                #expect(refused.status == "401" && refused.has("WWW-Authenticate: Basic realm=\"r\", charset=\"UTF-8\""))
-                #expect(try await service.answer(get("/private/", "Authorization: basic  dTpwOnc=\n")).hasSuffix("hello u"))
+                #expect(
+                    refused.status == "401" && refused.has("WWW-Authenticate: Basic realm=\"r\", charset=\"UTF-8\"")
+                )
+                #expect(
+                    try await service.answer(get("/private/", "Authorization: basic  dTpwOnc=\n")).hasSuffix("hello u")
+                )
                 for wrong in ["Basic dTpwOnc", "Basic dTpw", "Basic", "Bearer dTpwOnc=", "Basic =", "Basic dTp3OnA="] {
                     #expect(try await service.answer(get("/private/", "Authorization: \(wrong)\n")).status == "401")
                 }
@@ -165,7 +179,8 @@ private struct Teapot: Error, ResponseConvertible {
                 let open = try await service.answer(get("/open/", "Origin: https://b\n"))
                 #expect(open.has("Access-Control-Allow-Origin: https://b") && open.has("Vary: Origin"))
                 #expect(!(try await service.answer(get("/open/", "Origin: https://c\n"))).contains("Access-Control"))
-                let preflight = "OPTIONS /open/ HTTP/1.1\nHost: a\nOrigin: https://b\nAccess-Control-Request-Method: POST\nConnection: close\n\n"
+                let preflight =
+                    "OPTIONS /open/ HTTP/1.1\nHost: a\nOrigin: https://b\nAccess-Control-Request-Method: POST\nConnection: close\n\n"
                 let allowed = try await service.answer(preflight)
                 #expect(allowed.status == "204" && allowed.has("Access-Control-Allow-Methods: GET, HEAD, POST"))
                 exit(0)
@@ -197,7 +212,9 @@ private struct Teapot: Error, ResponseConvertible {
                 #expect(try await service.answer(get("/short")).hasSuffix("\r\n\r\nabc"))
                 // Nothing has been said when it is found to be wrong.
                 #expect(try await service.answer(get("/long")).status == "500")
-                #expect(try await service.answer(get("/trailers")).hasSuffix("\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n"))
+                #expect(
+                    try await service.answer(get("/trailers")).hasSuffix("\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n")
+                )
                 #expect(try await service.answer(get("/fails")).status == "409")
                 let broken = try await service.answer(get("/breaks"))
                 #expect(broken.status == "200" && broken.hasSuffix("3\r\nabc\r\n"))
@@ -223,7 +240,9 @@ private struct Teapot: Error, ResponseConvertible {
                 let client = try await SocketStream.connect(to: service.listener.address)
                 try await client.write("GET /events HTTP/1.1\nHost: a\nLast-Event-ID: 7\n\n".replacingLineEnds())
                 var received = ""
-                while !received.contains("id: 7\ndata: first\n\n") { received += String(decoding: try await client.read(atMost: 4096), as: UTF8.self) }
+                while !received.contains("id: 7\ndata: first\n\n") {
+                    received += String(decoding: try await client.read(atMost: 4096), as: UTF8.self)
+                }
                 #expect(received.has("Content-Type: text/event-stream"))
                 client.close()
                 try await ended.wait(within: .seconds(10))
@@ -254,7 +273,9 @@ private struct Teapot: Error, ResponseConvertible {
                 try await client.write(upgrade.replacingLineEnds() + "one\ntwo\n")
                 client.shutdownWrite()
                 let received = try await client.readToEnd()
-                #expect(received.status == "101" && received.has("Upgrade: parrot") && received.has("Connection: Upgrade"))
+                #expect(
+                    received.status == "101" && received.has("Upgrade: parrot") && received.has("Connection: Upgrade")
+                )
                 #expect(received.hasSuffix("\r\n\r\none!\ntwo!\n"))
                 #expect(try await service.answer(get("/upgrade", "Upgrade: parrot\n")).status == "426")
                 let tunnel = try await service.answer("CONNECT b:443 HTTP/1.1\nHost: b:443\n\n")
@@ -281,11 +302,20 @@ private struct Teapot: Error, ResponseConvertible {
                 }
                 let service = try Service(router, configuration)
                 #expect(try await service.answer("POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\nhell").status == "408")
-                #expect(try await service.answer("POST / HTTP/1.1\nHost: a\nContent-Length: 2\nConnection: close\n\n\u{e4}").hasSuffix("\u{e4}"))
+                #expect(
+                    try await service.answer("POST / HTTP/1.1\nHost: a\nContent-Length: 2\nConnection: close\n\n\u{e4}")
+                        .hasSuffix("\u{e4}")
+                )
                 #expect(try await service.answer("GET / HTTP/1.1\nHost: b\nConnection: close\n\n").status == "421")
-                #expect(try await service.answer("GET http://b/ HTTP/1.1\nHost: a\nConnection: close\n\n").status == "421")
+                #expect(
+                    try await service.answer("GET http://b/ HTTP/1.1\nHost: a\nConnection: close\n\n").status == "421"
+                )
                 let hints = try await service.answer(get("/hints", "Cookie: c=x\n"))
-                #expect(hints.hasPrefix("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n"))
+                #expect(
+                    hints.hasPrefix(
+                        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n"
+                    )
+                )
                 #expect(hints.has("Set-Cookie: d=1; Path=/; HttpOnly; SameSite=Lax") && hints.hasSuffix("x"))
 
                 var slow = HTTPServer.Configuration()
@@ -313,7 +343,10 @@ private struct Teapot: Error, ResponseConvertible {
                     return request["name"]
                 }
                 let service = try Service(router)
-                _ = try await service.answer("GET /one HTTP/1.1\nHost: a\n\nGET /two HTTP/1.1\nHost: a\n\n", get("/three"))
+                _ = try await service.answer(
+                    "GET /one HTTP/1.1\nHost: a\n\nGET /two HTTP/1.1\nHost: a\n\n",
+                    get("/three")
+                )
                 #expect(kept.map { $0["name"] } == ["one", "two", "three"])
                 await #expect(throws: HTTPError.self) { try await kept[0].body.bytes(upTo: 1) }
                 exit(0)

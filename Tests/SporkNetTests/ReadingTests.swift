@@ -142,6 +142,25 @@ private func send(_ text: String, inPiecesOf size: Int, to stream: SocketStream)
         }
     }
 
+    @Test("what a call that failed has received stays this stream's own, whatever others read meanwhile")
+    func leftovers() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let ((client, server), (otherClient, other)) = (try await connectedPair(), try await connectedPair())
+                try await client.write("mine, all of these")
+                client.shutdownWrite()
+                let why = await reason { try await server.read(exactly: 100) }
+                #expect(why == .endOfStream)
+                try await otherClient.write("SECRET OF ANOTHER ONE\n")
+                let line = try await other.readLine(limit: .max)
+                #expect(line == "SECRET OF ANOTHER ONE")
+                let rest = try await server.read(atMost: 100)
+                #expect(rest == Array("mine, all of these".utf8))
+            }
+            exit(0)
+        }
+    }
+
     @Test("200 KB exactly, more than any buffer holds at first, beside another stream that reads meanwhile")
     func manyBytes() async {
         await #expect(processExitsWith: .success) {

@@ -1,4 +1,5 @@
 // Addresses: what can be typed, and what is printed.
+import Glibc
 import SporkNet
 import Testing
 
@@ -44,6 +45,13 @@ import Testing
             SocketAddress(system: UnsafeRawBufferPointer(start: system, count: Int(length)))
         }
         #expect(again == address)
+    }
+
+    @Test("a path that is too long, or goes on behind a zero, is no address to the kernel")
+    func impossiblePaths() {
+        for path in [String(repeating: "x", count: 108), String(repeating: "x", count: 5000), "/tmp/a\0b"] {
+            #expect(throws: SystemError("bind", "unix:\(path)", number: EINVAL)) { _ = try Listener(.unix(path)) }
+        }
     }
 
     @Test("a host alone, with its port beside it")

@@ -1,8 +1,11 @@
-// The lines of C that Swift cannot say. Five parts, a source file each:
+// The lines of C that Swift cannot say. Eight parts, a source file each:
 //   executor.c  the job queue behind Swift's executors, the runtime's hooks that feed it, and parking
 //   registry.c  which coroutine a task is
 //   process.c   fork, and what a process says about itself
+//   shared.c    memory that processes share, rights, processors, titles
 //   exclusive.c a listener's place in libev's epoll set
+//   datagram.c  many datagrams in one call
+//   ancillary.c what a Unix socket carries beside its bytes
 //   system.c    variadic or _GNU_SOURCE calls that Swift does not import
 #ifndef CSPORKSHIMS_H
 #define CSPORKSHIMS_H
@@ -63,11 +66,20 @@ bool spork_executor_is_current(void);
 /// Jobs queued since the start, for tests and statistics.
 uint64_t spork_executor_enqueued(void);
 
+/// Jobs begun since the start: the number of the one that runs.
+uint64_t spork_executor_ran(void);
+
 /// The task that the calling thread runs, or null outside of one.
 void *_Nullable spork_current_task(void);
 
+/// The running task if it may park: not inside an actor of its own, nor on another thread. Else null.
+void *_Nullable spork_task_to_park(void);
+
 /// Whether a task was cancelled.
 bool spork_task_is_cancelled(void *_Nonnull task);
+
+/// Cancels a task that has not ended.
+void spork_cancel_task(void *_Nonnull task);
 
 // spork_park and spork_step_back are async functions, which a C header cannot declare: EventLoop+Executors.swift does.
 
@@ -100,11 +112,19 @@ void spork_unblock_signals(void);
 /// Ignores a signal.
 void spork_ignore_signal(int signal);
 
+/// Ignores a signal if it would do what it does by default.
+void spork_ignore_signal_unless_handled(int signal);
+
 /// A descriptor that becomes readable when one of `signals` arrives; the signals are blocked. Negated errno on failure.
 int spork_signal_descriptor(const int *_Nonnull signals, size_t count);
 
-/// Takes one signal from such a descriptor, and the process that sent it. 0 when none waits.
+/// Takes one signal from such a descriptor, and the process that sent it; 0 as the sender stands for the kernel, whose
+/// terminals send signals to all processes in them. 0 when none waits.
 int spork_take_signal(int descriptor, pid_t *_Nonnull sender);
+
+/// execve; returns a negated errno when the system refuses.
+int spork_execute(
+    const char *_Nonnull path, char *_Nullable const *_Nonnull arguments, char *_Nullable const *_Nonnull environment);
 
 /// A descriptor that becomes readable when a child process has ended (pidfd_open). Negated errno on failure.
 int spork_open_process(pid_t process);
@@ -128,6 +148,79 @@ int spork_epoll_add_exclusively(int epoll, int descriptor, uint64_t word);
 
 /// Takes `descriptor` out of `epoll`. 0 or a negated errno.
 int spork_epoll_remove(int epoll, int descriptor);
+
+// MARK: shared.c
+
+/// Memory that processes share, of a size that nobody can change (memfd_create, sealed). Negated errno on failure.
+int spork_shared_memory(size_t size);
+
+/// A file that is only in memory. Negated errno on failure.
+int spork_memory_file(void);
+
+/// When `parent` dies this process is ended (SIGALRM) no later than so many seconds after, whatever it is doing.
+/// To be called after a change of users, which would undo it. 0 or a negated errno.
+int spork_notice_death_of_parent(pid_t parent, int seconds);
+
+/// Maps such memory for reading and writing; null when the system refuses.
+void *_Nullable spork_map_shared(int descriptor, size_t size);
+
+/// A word in shared memory that has one writer: no reader ever sees half of it.
+static inline uint64_t spork_load(const uint64_t *_Nonnull word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+
+static inline void spork_store(uint64_t *_Nonnull word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/// A store that is seen by others before anything that this process reads after it.
+static inline void spork_announce(uint64_t *_Nonnull word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+/// A counter that non-blocking descriptors carry (eventfd). Negated errno on failure.
+int spork_event_descriptor(void);
+
+/// Makes or empties a file, which is no link, for writing. Negated errno on failure.
+int spork_create_file(const char *_Nonnull path, mode_t mode);
+
+/// A handle that only names a file (O_PATH). Negated errno on failure.
+int spork_open_path(const char *_Nonnull path);
+
+/// Whether a descriptor stays open when the process executes another program. 0 or a negated errno.
+int spork_keep_over_exec(int descriptor, bool keep);
+
+/// Makes a descriptor that came from elsewhere non-blocking. 0 or a negated errno.
+int spork_set_nonblocking(int descriptor);
+
+/// Sends a signal to a child by its descriptor (pidfd_send_signal), or by its number where `descriptor` is negative.
+/// 0 or a negated errno.
+int spork_signal_process(int descriptor, pid_t process, int signal);
+
+/// A user by name: its number and its group. -ENOENT when there is none.
+int spork_find_user(const char *_Nonnull name, uid_t *_Nonnull user, gid_t *_Nonnull group);
+
+/// A group by name. -ENOENT when there is none.
+int spork_find_group(const char *_Nonnull name, gid_t *_Nonnull group);
+
+/// Becomes another user and group for good, without other groups and without a way to new rights. 0 or a negated errno.
+int spork_drop_rights(uid_t user, gid_t group);
+
+/// The user at the other end of a Unix socket, as it was when it connected. 0 or a negated errno.
+int spork_peer_user(int descriptor, uid_t *_Nonnull user);
+
+/// Runs on these processors only. 0 or a negated errno.
+int spork_use_processors(const int *_Nonnull processors, size_t count);
+
+/// The numbers of the processors that the affinity mask allows, `most` of them at most. Returns how many.
+size_t spork_usable_processors(int *_Nonnull processors, size_t most);
+
+/// Sets how many descriptors the process may have, raising the hard limit where that is allowed. 0 or a negated errno.
+int spork_limit_descriptors(uint64_t count);
+
+/// Finds the memory that `ps` shows; to be called once, before anything keeps pointers into the environment.
+void spork_prepare_title(int count, char *_Nullable *_Nonnull arguments);
+
+/// What `ps` shows of this process from now on, cut to the room there is.
+void spork_set_title(const char *_Nonnull title);
 
 // MARK: system.c
 
@@ -188,5 +281,46 @@ int spork_open_read(const char *_Nonnull path);
 
 /// The width of the terminal behind `descriptor` in columns, or 0 where there is none.
 int spork_terminal_width(int descriptor);
+
+// MARK: datagram.c
+
+/// A datagram of many, laid out as struct mmsghdr: where it goes or comes from, its bytes, and how many there were.
+typedef struct {
+    struct {
+        void *_Nullable name;
+        uint32_t name_length;
+        SporkPiece *_Nullable parts;
+        size_t part_count;
+        void *_Nullable control;
+        size_t control_length;
+        int flags;
+    } header;
+    unsigned int length;
+} SporkMessage;
+
+/// sendmmsg without SIGPIPE. Returns how many went, or a negated errno when not even the first did.
+int spork_send_many(int descriptor, SporkMessage *_Nonnull messages, unsigned int count);
+
+/// recvmmsg that waits for nothing; `length` is how long a datagram was, even where it was cut off. Returns how many came, or
+/// a negated errno.
+int spork_receive_many(int descriptor, SporkMessage *_Nonnull messages, unsigned int count);
+
+// MARK: ancillary.c
+
+/// The most descriptors that one message carries (SCM_MAX_FD in the kernel).
+enum { SPORK_MOST_DESCRIPTORS = 253 };
+
+/// Sends bytes, at least one, with descriptors beside them (SCM_RIGHTS), without SIGPIPE. Negated errno on failure.
+ssize_t spork_send_descriptors(
+    int descriptor, const void *_Nonnull bytes, size_t count, const int *_Nullable descriptors, size_t descriptor_count);
+
+/// Receives bytes and up to `most` descriptors, which are closed in programs that this one starts. `received` is how many came,
+/// `truncated` whether there were more, which the kernel has closed. Negated errno on failure.
+ssize_t spork_receive_descriptors(
+    int descriptor, void *_Nonnull bytes, size_t count, int *_Nonnull descriptors, size_t most, size_t *_Nonnull received,
+    bool *_Nonnull truncated);
+
+/// Who connected, or listened, at the other end of a Unix stream (SO_PEERCRED). 0 or a negated errno.
+int spork_peer_credentials(int descriptor, pid_t *_Nonnull process, uid_t *_Nonnull user, gid_t *_Nonnull group);
 
 #endif

@@ -59,6 +59,7 @@ do {
         }
         spawn("end") {
             try await enough.wait()
+            listener.removeSocketFile()
             server.stop(within: .seconds(5))
         }
         say("waiting at \(listener.address)")

@@ -1,0 +1,135 @@
+// What a program hands over when another takes its place in the same process: descriptors by their numbers, and what
+// supervision knows. It is text, in a file in memory whose descriptor an environment variable names. A program that is only
+// tried before an upgrade gets the same text and is told so.
+//
+// Reading and writing are pure and each other's reverse; versions that do not understand one another refuse.
+
+/// The state of a server between two programs.
+package nonisolated struct Handover: Equatable, Sendable {
+    /// Why there is one.
+    package enum Purpose: Equatable, Sendable {
+        /// Take the place of the program that has written it.
+        case upgrade
+        /// Take it back: what was to replace it has failed.
+        case revert(reason: String)
+        /// Only try whether all is well, with one worker that serves nobody, and end.
+        case trial
+    }
+
+    /// The environment variable that has the number of the descriptor.
+    package static let variable = "SPORK_HANDOVER"
+    private static let firstLine = "spork handover 1"
+
+    package var purpose: Purpose
+    /// The process that may read it: the one it was written in, or the parent of one that is tried.
+    package var process: Int32
+    package var scoreboard: Int32
+    /// Both ends of the pipe by which workers notice that the master is gone.
+    package var lifeline: (read: Int32, write: Int32)
+    /// Where workers say that they are ready.
+    package var doorbell: Int32
+    /// The program that runs, by which it can be gone back to; -1 where that is not known.
+    package var program: Int32
+    /// Where the program lies that an upgrade starts.
+    package var path = ""
+    /// The control socket; -1 without one.
+    package var control: Int32
+    /// Clients of the control socket that wait for the end of the upgrade.
+    package var clients: [Int32] = []
+    /// Listening sockets, each with the slot that it belongs to, 0 for all.
+    package var listeners: [(descriptor: Int32, slot: Int)] = []
+    package var supervision: Supervision.Snapshot
+
+    package init(purpose: Purpose, process: Int32, supervision: Supervision.Snapshot) {
+        (self.purpose, self.process, self.supervision) = (purpose, process, supervision)
+        (scoreboard, lifeline, doorbell, program, control) = (-1, (-1, -1), -1, -1, -1)
+    }
+
+    /// All descriptors that have to be kept open for the next program.
+    package var descriptors: [Int32] {
+        ([scoreboard, lifeline.read, lifeline.write, doorbell, program, control] + clients + listeners.map(\.descriptor))
+            .filter { $0 >= 0 }
+    }
+
+    /// The text.
+    package var text: String {
+        var lines = [Self.firstLine, "process \(process)"]
+        switch purpose {
+        case .upgrade: lines.append("upgrade")
+        // A reason is one line.
+        case .revert(let reason):
+            lines.append("revert \(reason.split(whereSeparator: \.isNewline).joined(separator: " "))")
+        case .trial: lines.append("trial")
+        }
+        lines.append("scoreboard \(scoreboard)")
+        lines.append("lifeline \(lifeline.read) \(lifeline.write)")
+        lines.append("doorbell \(doorbell)")
+        lines.append("program \(program)")
+        lines.append("path \(path)")
+        lines.append("control \(control)")
+        lines += clients.map { "client \($0)" }
+        lines += listeners.map { "listener \($0.descriptor) \($0.slot)" }
+        lines.append("generation \(supervision.generation) \(supervision.lastGeneration)")
+        if supervision.isPaused { lines.append("paused") }
+        lines += supervision.slots.map { "slot \($0)" }
+        lines += supervision.entries.map {
+            "worker \($0.row) \($0.slot) \($0.generation) \($0.pid) \($0.role.rawValue)"
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Reads the text; nil when it is not understood.
+    package init?(text: String) {
+        let lines = text.split(separator: "\n")
+        guard lines.first == Self.firstLine[...] else { return nil }
+        self.init(purpose: .trial, process: 0, supervision: Supervision.Snapshot())
+        for line in lines.dropFirst() {
+            let words = line.split(separator: " ")
+            if words.first == "revert" {
+                purpose = .revert(reason: String(line.dropFirst("revert ".count)))
+            } else if words.first == "path" {
+                path = String(line.dropFirst("path ".count))
+            } else if let word = words.first {
+                guard read(String(word), words.dropFirst().map(String.init)) else { return nil }
+            }
+        }
+        guard process > 0, scoreboard >= 0 else { return nil }
+    }
+
+    private mutating func read(_ word: String, _ arguments: [String]) -> Bool {
+        let numbers = arguments.compactMap { Int32($0) }
+        switch (word, numbers.count) {
+        case ("process", 1): process = numbers[0]
+        case ("upgrade", 0): purpose = .upgrade
+        case ("trial", 0): purpose = .trial
+        case ("scoreboard", 1): scoreboard = numbers[0]
+        case ("lifeline", 2): lifeline = (numbers[0], numbers[1])
+        case ("doorbell", 1): doorbell = numbers[0]
+        case ("program", 1): program = numbers[0]
+        case ("control", 1): control = numbers[0]
+        case ("client", 1): clients.append(numbers[0])
+        case ("listener", 2): listeners.append((numbers[0], Int(numbers[1])))
+        case ("generation", 2):
+            (supervision.generation, supervision.lastGeneration) = (Int(numbers[0]), Int(numbers[1]))
+        case ("paused", 0): supervision.isPaused = true
+        case ("slot", 1): supervision.slots.append(Int(numbers[0]))
+        case ("worker", 4):
+            guard let role = arguments.last.flatMap({ Supervision.Snapshot.Entry.Role(rawValue: $0) }) else {
+                return false
+            }
+            supervision.entries.append(
+                Supervision.Snapshot.Entry(
+                    row: Int(numbers[0]),
+                    slot: Int(numbers[1]),
+                    generation: Int(numbers[2]),
+                    pid: numbers[3],
+                    role: role
+                )
+            )
+        default: return false
+        }
+        return true
+    }
+
+    package static func == (left: Handover, right: Handover) -> Bool { left.text == right.text }
+}

@@ -1,0 +1,90 @@
+// The listening sockets of a server: bound by the master, inherited from systemd, or handed over by the program that this one
+// replaces. The master keeps all of them open, so that no connection is refused while workers come and go.
+import Glibc
+import SporkNet
+
+/// What a server listens on.
+public final class ListenerSet {
+    /// Where the server listens, with the ports that the kernel chose.
+    public let addresses: [SocketAddress]
+
+    private var shared: [Listener] = []
+    // With `reuseport`, the queues that one slot has for itself.
+    private var own: [Int: [Listener]] = [:]
+    private let portAddresses: [SocketAddress]
+    private let settings: ServerSettings
+
+    /// Opens the sockets.
+    ///
+    /// Sockets that systemd passes (LISTEN_FDS, sd_listen_fds(3)) are used, and addresses that are not among them are bound. In an
+    /// upgrade the sockets of the program before are used, whatever the addresses.
+    ///
+    /// - Parameters:
+    ///   - addresses: where to listen.
+    ///   - standard: where to listen when there are no addresses and systemd passes no sockets.
+    /// - Throws: `SystemError`, naming what could not be had; nothing is left behind then.
+    public init(_ addresses: [SocketAddress], standard: SocketAddress? = nil, settings: ServerSettings) throws {
+        self.settings = settings
+        let wanted: [SocketAddress]
+        if let handover = Handover.inherited {
+            for (descriptor, slot) in handover.listeners {
+                // What systemd has passed to the first program is still systemd's.
+                let isOwn = !SystemdSockets.descriptors.contains(descriptor)
+                let listener = try Listener(adopting: descriptor, ownsFile: isOwn)
+                if slot == 0 { shared.append(listener) } else { own[slot, default: []].append(listener) }
+            }
+            wanted = []
+        } else {
+            shared = try SystemdSockets.descriptors.map { try Listener(adopting: $0) }
+            let inherited = Set(shared.map(\.address))
+            let standard = shared.isEmpty && addresses.isEmpty ? standard.map { [$0] } ?? [] : []
+            wanted = (addresses + standard).filter { !inherited.contains($0) }
+        }
+        let ports = settings.accept == .reuseport ? wanted.filter { !$0.isLocal } : []
+        let bound = try Listener.bind(wanted.filter { !ports.contains($0) }, backlog: settings.backlog)
+        shared += bound
+        do { own[1] = try (own[1] ?? []) + Self.bind(ports, settings) } catch {
+            for listener in bound { listener.removeSocketFile() }
+            throw error
+        }
+        if own[1]?.isEmpty == true { own[1] = nil }
+        portAddresses = own.min { $0.key < $1.key }?.value.map(\.address) ?? []
+        self.addresses = shared.map(\.address) + portAddresses
+    }
+
+    /// Everything that is open, with the slot it belongs to, 0 for all.
+    var all: [(descriptor: Int32, slot: Int)] {
+        shared.map { ($0.fileDescriptor, 0) }
+            + own.sorted { $0.key < $1.key }.flatMap { slot, listeners in listeners.map { ($0.fileDescriptor, slot) } }
+    }
+
+    /// What the worker in a slot accepts from.
+    func listeners(forSlot slot: Int) throws -> [Listener] {
+        if !portAddresses.isEmpty, own[slot] == nil { own[slot] = try Self.bind(portAddresses, settings) }
+        return shared + (own[slot] ?? [])
+    }
+
+    /// Closes this process's hold on the sockets of other slots: in a worker, which has no use for them.
+    func keepOnly(slot: Int) {
+        for (other, listeners) in own where other != slot { listeners.forEach { $0.close() } }
+    }
+
+    /// Closes what only the worker in a slot has used, when there is no such slot any more.
+    func close(slot: Int) {
+        own[slot]?.forEach { $0.close() }
+        own[slot] = nil
+    }
+
+    /// Closes this process's hold on everything and removes the files of Unix sockets, unless somebody has replaced them.
+    func close() {
+        for listener in shared + own.values.flatMap({ $0 }) {
+            // While it is open: then it cannot be another's.
+            listener.removeSocketFile()
+            listener.close()
+        }
+    }
+
+    private static func bind(_ addresses: [SocketAddress], _ settings: ServerSettings) throws -> [Listener] {
+        try addresses.map { try Listener($0, backlog: settings.backlog, sharesPort: true) }
+    }
+}

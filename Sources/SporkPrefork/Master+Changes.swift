@@ -1,0 +1,232 @@
+// The master's changes: checking a configuration or a program in a process of its own, becoming another program, and going back.
+//
+// An upgrade executes the new program in this very process, so that its number stays and a service manager sees nothing; workers stay its
+// children. What has to survive is in a Handover. Before, the new program is tried: it gets everything it will get, and has one worker
+// that serves nobody and has to become ready.
+import CSporkShims
+import Glibc
+import SporkLoop
+import SporkNet
+
+extension Master {
+    /// The program that runs, and where it came from.
+    struct Program {
+        /// Where it lies: what an upgrade executes.
+        private(set) var path = ""
+        /// The file that runs, whatever lies at the path meanwhile; -1 where the system does not tell.
+        private(set) var descriptor: Int32 = -1
+        /// The program that this one has replaced; -1 without one.
+        private(set) var previous: Int32 = -1
+
+        init(path: String = "", previous: Int32 = -1) {
+            var room = [CChar](repeating: 0, count: 4096)
+            let count = readlink("/proc/self/exe", &room, room.count)
+            let running = String(decoding: room.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            self.path = path.isEmpty ? running : path
+            self.previous = previous
+            descriptor = spork_open_path("/proc/self/exe")
+        }
+
+        mutating func close() {
+            if descriptor >= 0 { Glibc.close(descriptor) }
+            forgetPrevious()
+            descriptor = -1
+        }
+
+        mutating func forgetPrevious() {
+            if previous >= 0 { Glibc.close(previous) }
+            previous = -1
+        }
+    }
+
+    /// A check that runs.
+    struct RunningCheck {
+        let kind: Supervision.Check
+        let pid: Int32
+        let output: Int32
+    }
+
+    func begin(_ kind: Supervision.Check) {
+        control?.begin(kind == .program ? .upgrade : .reload)
+        manager.reloading()
+        do {
+            switch kind {
+            case .configuration: try start(kind) { [configure] in _ = try configure() }
+            case .program:
+                var handover = handover(for: .trial)
+                handover.control = -1
+                handover.clients = []
+                let file = try handover.write()
+                defer { Glibc.close(file) }
+                let path = program.path
+                try start(kind) { try Self.execute(path, handover, file) }
+            }
+        } catch { tell(.checked(kind, failure: "\(error)")) }
+    }
+
+    /// Runs a check in a child, whose output is the reason when it fails.
+    private func start(_ kind: Supervision.Check, _ body: () throws -> Void) throws {
+        var ends: [Int32] = [-1, -1]
+        let failure = -spork_pipe(&ends)
+        guard failure == 0 else { throw SystemError("pipe", number: failure) }
+        let pid = spork_fork()
+        if pid == 0 {
+            dup2(ends[1], STDOUT_FILENO)
+            dup2(ends[1], STDERR_FILENO)
+            let descriptors = processDescriptors.values
+            for descriptor in descriptors { Glibc.close(descriptor) }
+            spork_reset_signals()
+            spork_unblock_signals()
+            do {
+                try body()
+                _exit(0)
+            } catch {
+                let line = "\(error)\n"
+                _ = line.withCString { Glibc.write(STDERR_FILENO, $0, strlen($0)) }
+                _exit(1)
+            }
+        }
+        Glibc.close(ends[1])
+        guard pid > 0 else {
+            Glibc.close(ends[0])
+            throw SystemError("fork", number: -pid)
+        }
+        _ = spork_set_nonblocking(ends[0])
+        watch(pid)
+        check = RunningCheck(kind: kind, pid: pid, output: ends[0])
+    }
+
+    func finishCheck(status: Int32) {
+        guard let ended = check else { return }
+        check = nil
+        var output = [UInt8](repeating: 0, count: 8192)
+        let count = read(ended.output, &output, output.count)
+        Glibc.close(ended.output)
+        guard status != 0 else { return succeed(ended.kind) }
+        let text = String(decoding: output.prefix(max(0, count)), as: UTF8.self)
+        let line = text.split(separator: "\n").first.map(String.init) ?? "the check \(Self.reason(status))"
+        tell(.checked(ended.kind, failure: line.hasPrefix("spork: ") ? String(line.dropFirst(7)) : line))
+    }
+
+    private func succeed(_ kind: Supervision.Check) {
+        guard kind == .configuration else { return tell(.checked(kind, failure: nil)) }
+        // It went well in the child a moment ago; now for good.
+        do {
+            latestBody = try configure()
+            tell(.checked(kind, failure: nil))
+        } catch { tell(.checked(kind, failure: "\(error)")) }
+    }
+
+    func endCheck() {
+        guard let ended = check else { return }
+        check = nil
+        signal(SIGKILL, to: ended.pid)
+        Glibc.close(ended.output)
+    }
+
+    func finish(_ change: Supervision.Change, _ failure: String?) {
+        let generation = supervision.generation
+        if failure == nil {
+            bodies = bodies.filter { $0.key == generation }
+            program.forgetPrevious()
+        } else {
+            bodies[supervision.lastGeneration] = nil
+            latestBody = bodies[generation] ?? latestBody
+        }
+        control?.finish(change, failure.map { "failed \($0)\n" } ?? "ok generation \(generation)\n")
+        report(
+            change == .reload
+                ? .reloaded(generation: generation, failure: failure)
+                : .upgraded(generation: generation, failure: failure)
+        )
+        manager.ready(status: statusLine)
+        showTitle()
+    }
+
+    /// Becomes the program on the disk.
+    func execute() {
+        var handover = handover(for: .upgrade)
+        handover.program = program.descriptor
+        become(program.path, handover)
+    }
+
+    /// Becomes the program that this one has replaced.
+    func revert(because reason: String) {
+        guard program.previous >= 0 else { return tell(.executeFailed(reason: reason)) }
+        let path = "/proc/self/fd/\(program.previous)"
+        _ = spork_keep_over_exec(program.previous, true)
+        become(path, handover(for: .revert(reason: reason)))
+    }
+
+    private func become(_ path: String, _ handover: Handover) {
+        do {
+            let file = try handover.write()
+            defer { Glibc.close(file) }
+            try Self.execute(path, handover, file)
+        } catch {
+            for descriptor in handover.descriptors { _ = spork_keep_over_exec(descriptor, false) }
+            tell(.executeFailed(reason: "\(error)"))
+        }
+    }
+
+    private func handover(for purpose: Handover.Purpose) -> Handover {
+        var handover = Handover(purpose: purpose, process: getpid(), supervision: supervision.snapshot)
+        handover.scoreboard = scoreboard?.descriptor ?? -1
+        (handover.lifeline, handover.doorbell, handover.path) = (lifeline, doorbell, program.path)
+        handover.listeners = listeners.all.map { ($0.descriptor, $0.slot) }
+        if let control {
+            handover.control = control.descriptor
+            handover.clients = control.clients.values.filter { $0.waitsFor == .upgrade && $0.hasBegun }.map(
+                \.descriptor
+            )
+        }
+        return handover
+    }
+
+    /// Goes on as the next program.
+    func adopt(_ handover: Handover) {
+        for entry in handover.supervision.entries { watch(entry.pid) }
+        var failure: String?
+        if case .revert(let reason) = handover.purpose { failure = reason }
+        perform(supervision.adopt(handover.supervision, failure: failure, at: Self.now))
+        // Somebody may have become ready while nobody could hear it.
+        for row in supervision.bootingRows where scoreboard?.row(row).state != .booting { tell(.ready(row: row)) }
+    }
+
+    private static func execute(_ path: String, _ handover: Handover, _ file: Int32) throws {
+        for descriptor in handover.descriptors + [file] { _ = spork_keep_over_exec(descriptor, true) }
+        var arguments: [UnsafeMutablePointer<CChar>?] = ProcessTitle.arguments.map { strdup($0) } + [nil]
+        var variables: [UnsafeMutablePointer<CChar>?] = []
+        var entry = environ
+        while let variable = entry.pointee {
+            variables.append(variable)
+            entry += 1
+        }
+        variables += [strdup("\(Handover.variable)=\(file)"), nil]
+        let failure = -spork_execute(path, &arguments, &variables)
+        for argument in arguments { free(argument) }
+        throw SystemError("execute", path, number: failure)
+    }
+
+    /// Runs this program's body as the one worker of a trial: it has to become ready, and serves nobody.
+    func runTrial(_ handover: Handover?) -> Never {
+        do {
+            // Whether the layout is the same: the workers that run go on writing to it.
+            if let handover { _ = try Scoreboard(adopting: handover.scoreboard) }
+            guard let body = latestBody else { _exit(1) }
+            let scoreboard = try Scoreboard()
+            scoreboard.prepare(0, slot: 1, generation: 0)
+            let worker = Worker(slot: 1, generation: 0, listeners: [], scoreboard: scoreboard, row: 0)
+            worker.onReady = { _exit(0) }
+            try privileges?.apply(slot: 1)
+            Self.takeWorkerSignals()
+            spork_unblock_signals()
+            try EventLoop.run { try await body(worker) }
+            throw SystemError("get ready: the worker has ended before", number: ECANCELED)
+        } catch {
+            let line = "\(error)\n"
+            _ = line.withCString { Glibc.write(STDERR_FILENO, $0, strlen($0)) }
+            _exit(1)
+        }
+    }
+}

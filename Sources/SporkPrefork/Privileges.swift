@@ -1,0 +1,61 @@
+// The rights that workers have: the user and the group they become, the processors they run on. Names are looked up in the
+// master, before the first fork; what has to be done in a worker only makes system calls.
+import CSporkShims
+import Glibc
+import SporkNet
+
+/// What a worker becomes before it runs anything of its own.
+struct Privileges {
+    private var identity: (user: uid_t, group: gid_t)?
+    private let affinity: ServerSettings.Affinity
+    private let usable: [Int32]
+
+    /// Looks the names up.
+    ///
+    /// - Throws: `SystemError` when there is no such user or group, or this process may not become it.
+    init(_ settings: ServerSettings) throws {
+        affinity = settings.affinity
+        var processors = [Int32](repeating: 0, count: 1024)
+        let count = spork_usable_processors(&processors, processors.count)
+        usable = Array(processors.prefix(count))
+        var (user, group) = (geteuid(), getegid())
+        if let name = settings.user {
+            let failure = -spork_find_user(name, &user, &group)
+            guard failure == 0 else { throw SystemError("find the user", name, number: failure) }
+        }
+        if let name = settings.group {
+            let failure = -spork_find_group(name, &group)
+            guard failure == 0 else { throw SystemError("find the group", name, number: failure) }
+        }
+        guard settings.user != nil || settings.group != nil else { return }
+        guard geteuid() == 0 || (user == geteuid() && group == getegid()) else {
+            throw SystemError("become", settings.user ?? settings.group ?? "", number: EPERM)
+        }
+        // Somebody who is no superuser is that user already, and may not drop groups.
+        if geteuid() == 0 { identity = (user, group) }
+    }
+
+    /// Becomes it, in the worker of a slot.
+    func apply(slot: Int) throws {
+        if let processors = Self.processors(of: slot, affinity, usable: usable) {
+            let failure = -spork_use_processors(processors, processors.count)
+            guard failure == 0 else { throw SystemError("run on processors", "\(processors)", number: failure) }
+        }
+        guard let identity else { return }
+        let failure = -spork_drop_rights(identity.user, identity.group)
+        guard failure == 0 else {
+            throw SystemError("become", "user \(identity.user), group \(identity.group)", number: failure)
+        }
+    }
+
+    /// The processors of a slot; nil for no wish.
+    static func processors(of slot: Int, _ affinity: ServerSettings.Affinity, usable: [Int32]) -> [Int32]? {
+        let choice: [Int32]
+        switch affinity {
+        case .none: return nil
+        case .oneEach: choice = usable
+        case .processors(let numbers): choice = numbers.map { Int32($0) }
+        }
+        return choice.isEmpty ? nil : [choice[(slot - 1) % choice.count]]
+    }
+}

@@ -1,0 +1,18 @@
+// What `ps` shows of the server's processes: role, slot, generation and state. It overwrites the memory of the command line,
+// which costs a copy of the environment once; the arguments are kept before.
+import CSporkShims
+
+/// The title of this process.
+enum ProcessTitle {
+    /// The arguments this process was started with, which its title replaces.
+    static let arguments = CommandLine.arguments
+
+    /// Makes room; to be called before `set`, in the master, once.
+    static func prepare() {
+        _ = arguments
+        spork_prepare_title(CommandLine.argc, CommandLine.unsafeArgv)
+    }
+
+    /// Shows `text` from now on.
+    static func set(_ text: String) { spork_set_title(text) }
+}
