@@ -5,17 +5,6 @@ import SporkLoop
 import SporkTasks
 import Testing
 
-/// How many descriptors of processes (pidfd_open(2)) this process has.
-private nonisolated func processDescriptors() -> Int {
-    (0..<512).count { descriptor in
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { target in
-            let length = readlink("/proc/self/fd/\(descriptor)", target.baseAddress, 64)
-            return length > 0
-                && String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self).contains("pidfd")
-        }
-    }
-}
-
 @Suite struct EdgeTests {
     @Test("12: an outer and an inner limit that are over in the same turn: the outer one is thrown")
     func limitsOfOneTurn() async {

@@ -142,7 +142,7 @@ private func child(_ body: () -> Never) -> Int32 {
 /// How many descriptors of processes are open.
 ///
 /// Others come and go: the test runner has threads of its own.
-private func processDescriptors() -> Int {
+func processDescriptors() -> Int {
     (0..<256).count { descriptor in
         var target = [CChar](repeating: 0, count: 64)
         return readlink("/proc/self/fd/\(descriptor)", &target, 63) > 0 && strstr(target, "pidfd") != nil
