@@ -95,11 +95,11 @@ public enum Middlewares {
     public static func rateLimit(
         _ requests: Int,
         per period: Duration,
-        key: @escaping @MainActor (Request) -> String = { request in request.clientAddress.map(host) ?? "" }
+        key: (@MainActor (Request) -> String)? = nil
     ) -> Middleware {
         var buckets = TokenBuckets(capacity: requests, per: period.seconds)
         return { request, next in
-            if let seconds = buckets.take(key(request), at: EventLoop.now) {
+            if let seconds = buckets.take(key?(request) ?? request.clientAddress.map(host) ?? "", at: EventLoop.now) {
                 var headers = Headers()
                 headers["Retry-After"] = "\(Int(seconds.rounded(.up)))"
                 throw HTTPError(.tooManyRequests, headers: headers)

@@ -48,7 +48,7 @@ extension Router {
     ///   - prefix: a path, with parameters where it needs them, and without a slash at its end.
     ///   - middleware: runs around the group's handlers only; the first is the outermost.
     ///   - fill: adds the routes.
-    public func group(_ prefix: String, _ middleware: Middleware..., fill: (RouteGroup) -> Void) {
+    public func group(_ prefix: String, _ middleware: [Middleware] = [], fill: (RouteGroup) -> Void) {
         fill(RouteGroup(of: self, prefix, middleware))
     }
 }
@@ -90,7 +90,7 @@ public final class RouteGroup: RouteRegistering {
     }
 
     /// A group within this one.
-    public func group(_ prefix: String, _ middleware: Middleware..., fill: (RouteGroup) -> Void) {
+    public func group(_ prefix: String, _ middleware: [Middleware] = [], fill: (RouteGroup) -> Void) {
         fill(RouteGroup(of: router, self.prefix + prefix, self.middleware + middleware))
     }
 }

@@ -87,7 +87,7 @@ extension ServerConnection {
         with response: Response
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         let rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
-        let isLast = try isDraining && isLastAnswer()
+        let isLast = isDraining ? try isLastAnswer() : false
         let closes = !request.head.keepsAlive || rest == .endless || isLast || response.closesConnection
         ResponseSerializer.appendHead(of: response, framing(of: response), .after(request, closes), to: &output)
         if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
@@ -104,7 +104,7 @@ extension ServerConnection {
         _ write: @MainActor (BodyWriter) async throws -> Void
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         var framing = framing(of: response)
-        let isLast = try isDraining && isLastAnswer()
+        let isLast = isDraining ? try isLastAnswer() : false
         var closes = !request.head.keepsAlive || isLast || response.closesConnection
         if case .chunked = framing, request.version == .http10 { (framing, closes) = (.untilClose, true) }
         let writer = BodyWriter(self, BodyWriter.Head(response, framing, .after(request, closes), request))
