@@ -20,6 +20,7 @@ let examples: KeyValuePairs = [
     "SpawnAndJoin": "SpawnAndJoin",
     "ProducerAndConsumer": "ProducerAndConsumer",
     "Sleepers": "Sleepers",
+    "example-http": "HTTPService",
     "example-broadcast-send": "BroadcastSend",
     "example-broadcast-receive": "BroadcastReceive",
     "example-unix-send": "UnixSend",

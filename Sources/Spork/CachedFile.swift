@@ -122,7 +122,7 @@ final class CachedFile {
     private static func head(of file: CachedFile) -> ByteBlock {
         var output = OutputBuffer()
         let type = Response.Field("Content-Type", file.mediaType)
-        ResponseSerializer.appendStatusAndFields(.ok, [type] + file.fields, contentLength: file.size, to: &output)
+        ResponseSerializer.appendStatusAndFields(.ok, Headers([type] + file.fields), .length(file.size), to: &output)
         return ByteBlock(copying: output.bytes)
     }
 

@@ -18,6 +18,17 @@ extension UnsafeRawBufferPointer {
         return true
     }
 
+    /// Whether these are the bytes of `text`, in upper or lower case.
+    package nonisolated func isSameToken(as text: String) -> Bool {
+        guard count == text.utf8.count else { return false }
+        var index = 0
+        for byte in text.utf8 {
+            guard self[index].inLowerCase == byte.inLowerCase else { return false }
+            index += 1
+        }
+        return true
+    }
+
     /// These bytes without spaces and tabs at both ends (RFC 9110, 5.6.3).
     package nonisolated var trimmed: UnsafeRawBufferPointer {
         var (start, end) = (0, count)
@@ -35,6 +46,24 @@ extension UnsafeRawBufferPointer {
             if !element.isEmpty { body(element) }
             start = end + 1
         }
+    }
+
+    /// How long the quoted string is that these bytes begin with, quotes included; nil when there is none (RFC 9110, 5.6.4).
+    package nonisolated var quotedStringLength: Int? {
+        guard first == UInt8(ascii: "\"") else { return nil }
+        var position = 1
+        while position < count {
+            switch self[position] {
+            case UInt8(ascii: "\""): return position + 1
+            case UInt8(ascii: "\\"):
+                position += 1
+                guard position < count, !self[position].isControl else { return nil }
+            case let byte where byte.isControl: return nil
+            default: break
+            }
+            position += 1
+        }
+        return nil
     }
 
     /// The number that these digits are; nil for anything else, for nothing, and for more than an Int holds.
@@ -58,6 +87,11 @@ extension UInt8 {
     package nonisolated var isDigit: Bool { self &- UInt8(ascii: "0") < 10 }
 
     package nonisolated var isHexadecimal: Bool { isDigit || (self | 0x20) &- UInt8(ascii: "a") < 6 }
+
+    /// The number that this hexadecimal digit stands for.
+    package nonisolated var hexadecimalValue: UInt8 {
+        isDigit ? self &- UInt8(ascii: "0") : (self | 0x20) &- UInt8(ascii: "a") &+ 10
+    }
 
     /// Whether this may stand in a token (RFC 9110, 5.6.2): letters, digits and ! # $ % & ' * + - . ^ _ ` | ~
     package nonisolated var isTokenCharacter: Bool {

@@ -1,6 +1,10 @@
 // The HTTP side of a worker: makes a ServerConnection for each stream. Its limits are named here, with the design's defaults.
+import SporkLoop
 import SporkNet
 import SporkPrefork
+
+/// What a handler is: it takes a request and returns its answer, or throws what the answer is to be made of.
+public typealias Handler = @MainActor (Request) async throws -> Response
 
 /// Serves HTTP/1 on the connections of one worker.
 public final class HTTPServer {
@@ -14,12 +18,24 @@ public final class HTTPServer {
         public var drainTimeout: Duration = .seconds(2)
         /// How long a connection may be idle between requests, and before the first.
         public var keepAliveTimeout: Duration = .seconds(75)
+        /// How long a client may send nothing of a body that is waited for.
+        public var bodyTimeout: Duration = .seconds(30)
+        /// How many bytes of a body have to come in a second on average, waiting for them counted only.
+        public var leastBodyRate = 500
+        /// How long a client may be slower than that.
+        public var bodyGrace: Duration = .seconds(10)
+        /// The longest body that is read where its handler names no limit, in bytes.
+        public var bodyLimit = 1 << 20
+        /// How much of a body that no handler wanted is read after the answer, so that the connection can go on.
+        public var mostDropped = 64 << 10
         /// How long a client may take nothing of an answer.
         public var writeTimeout: Duration = .seconds(30)
         /// How long input is read and dropped after the last answer.
         public var lingerTimeout: Duration = .seconds(2)
         /// Limits on the head of a request.
         package var requestLimits = RequestParser.Limits()
+        /// Limits on what surrounds a body.
+        package var bodyLimits = BodyDecoder.Limits()
         /// How many answers one connection may be given before the others have their turn.
         package var mostAnswersInTurn = 32
         /// Bodies up to this many bytes are copied behind their head, and leave with the answers before and after them;
@@ -30,26 +46,53 @@ public final class HTTPServer {
         public init() {}
     }
 
+    /// How a request is answered: at once, or by a handler that may suspend.
+    package enum Decision {
+        case now(Response)
+        case failed(any Error)
+        case later(Handler)
+    }
+
     let configuration: Configuration
-    let respond: (RequestHead) -> Response
+    let decide: (Request) -> Decision
     /// Where requests are counted.
     let row: ScoreboardRow?
 
+    /// Is told what handlers throw that is not an answer; the client gets 500.
+    ///
+    /// Says so on standard error unless it is set.
+    public var onError: (any Error, Request) -> Void = { error, request in
+        EventLoop.say("\(request.methodName) \(request.path): \(error)")
+    }
+
     // A silent connection has none: one takes three kilobytes.
-    private static let mostSpareHeads = 64
-    private var spareHeads: [RequestHead] = []
+    private static let mostSpareRequests = 64
+    @exclusivity(unchecked) private var spareRequests: [Request] = []
 
     /// A server that has every request answered by `respond`, which never suspends.
     ///
     /// - Parameter row: where requests are counted; nil for nowhere.
-    package init(
+    package convenience init(
         _ configuration: Configuration = Configuration(),
         row: ScoreboardRow? = nil,
         respond: @escaping (RequestHead) -> Response
     ) {
+        self.init(configuration, row: row, decide: { .now(respond($0.head)) })
+    }
+
+    /// A server that has every request answered by `router`.
+    package convenience init(
+        _ configuration: Configuration = Configuration(),
+        row: ScoreboardRow? = nil,
+        router: Router
+    ) {
+        self.init(configuration, row: row, decide: { router.decide($0) })
+    }
+
+    private init(_ configuration: Configuration, row: ScoreboardRow?, decide: @escaping (Request) -> Decision) {
         self.configuration = configuration
         self.row = row
-        self.respond = respond
+        self.decide = decide
     }
 
     /// Who serves one connection.
@@ -57,11 +100,11 @@ public final class HTTPServer {
         ServerConnection(stream, of: self)
     }
 
-    /// Room for the head of a request, for a connection that needs it.
-    func takeHead() -> RequestHead { spareHeads.popLast() ?? RequestHead() }
+    /// Room for a request, for a connection that needs it.
+    func takeRequest() -> Request { spareRequests.popLast() ?? Request() }
 
-    /// Takes back what `takeHead` has given.
-    func putBack(_ head: RequestHead) {
-        if spareHeads.count < Self.mostSpareHeads { spareHeads.append(head) }
+    /// Takes back what `takeRequest` has given.
+    func putBack(_ request: Request) {
+        if spareRequests.count < Self.mostSpareRequests { spareRequests.append(request) }
     }
 }

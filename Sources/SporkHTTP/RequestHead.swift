@@ -23,32 +23,37 @@ package nonisolated final class RequestHead {
         case ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, ifRange, range
     }
 
-    package internal(set) var method = HTTPMethod.unknown
-    package internal(set) var version = HTTPVersion.http11
+    // One thread's, and touched by nothing that these call: exclusivity needs no checks at run time.
+    @exclusivity(unchecked) package internal(set) var method = HTTPMethod.unknown
+    @exclusivity(unchecked) package internal(set) var version = HTTPVersion.http11
     /// The target as it was sent.
-    package internal(set) var target = Slice(0, 0)
+    @exclusivity(unchecked) package internal(set) var target = Slice(0, 0)
     /// The path within the target, not decoded.
     ///
     /// Empty where an absolute target has none, which means "/".
-    package internal(set) var path = Slice(0, 0)
+    @exclusivity(unchecked) package internal(set) var path = Slice(0, 0)
+    /// The host and port within an absolute target, which count instead of the Host field (RFC 9112, 3.2.2), or those of CONNECT.
+    @exclusivity(unchecked) package internal(set) var authority: Slice?
     /// What follows the question mark within the target; nil without one.
-    package internal(set) var query: Slice?
+    @exclusivity(unchecked) package internal(set) var query: Slice?
     /// Whether the connection stays open after the answer, as far as the client is concerned.
-    package internal(set) var keepsAlive = true
-    package internal(set) var contentLength: Int?
-    package internal(set) var isChunked = false
+    @exclusivity(unchecked) package internal(set) var keepsAlive = true
+    @exclusivity(unchecked) package internal(set) var contentLength: Int?
+    @exclusivity(unchecked) package internal(set) var isChunked = false
 
-    private var bytes = UnsafeMutableRawPointer.allocate(byteCount: 2048, alignment: 16)
-    private var capacity = 2048
-    private var fields = UnsafeMutablePointer<(name: Slice, value: Slice)>.allocate(capacity: 32)
-    private var fieldCapacity = 32
+    @exclusivity(unchecked) private var bytes = UnsafeMutableRawPointer.allocate(byteCount: 2048, alignment: 16)
+    @exclusivity(unchecked) private var capacity = 2048
+    @exclusivity(unchecked) private var fields = UnsafeMutablePointer<(name: Slice, value: Slice)>.allocate(
+        capacity: 32
+    )
+    @exclusivity(unchecked) private var fieldCapacity = 32
     private let known = UnsafeMutablePointer<Slice>.allocate(capacity: KnownField.allCases.count)
     // One bit a known field: whether `known` holds a value for it, and whether there are more.
-    private var present: UInt32 = 0
-    private var repeated: UInt32 = 0
+    @exclusivity(unchecked) private var present: UInt32 = 0
+    @exclusivity(unchecked) private var repeated: UInt32 = 0
 
     /// How many fields there are.
-    package private(set) var fieldCount = 0
+    @exclusivity(unchecked) package private(set) var fieldCount = 0
 
     package init() {}
 
@@ -91,12 +96,20 @@ package nonisolated final class RequestHead {
         return (bytes(fields[index].name), bytes(fields[index].value))
     }
 
+    /// The first value of the field with this name; nil where there is none.
+    package func value(named name: String) -> UnsafeRawBufferPointer? {
+        for index in 0..<fieldCount where bytes(fields[index].name).isSameToken(as: name) {
+            return bytes(fields[index].value)
+        }
+        return nil
+    }
+
     func has(_ field: KnownField) -> Bool { present >> UInt32(field.rawValue) & 1 == 1 }
 
     func begin() {
-        (fieldCount, present, repeated) = (0, 0, 0)
+        (method, fieldCount, present, repeated) = (.unknown, 0, 0, 0)
         (contentLength, isChunked, keepsAlive) = (nil, false, true)
-        query = nil
+        (query, authority) = (nil, nil)
     }
 
     func append(name: Slice, value: Slice) {

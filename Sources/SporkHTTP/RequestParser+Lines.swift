@@ -49,6 +49,7 @@ nonisolated extension RequestParser {
         let text = UnsafeRawBufferPointer(rebasing: bytes[target])
         if head.method == .connect {
             head.path = RequestHead.Slice(target.lowerBound, target.lowerBound)
+            head.authority = RequestHead.Slice(target.lowerBound, target.upperBound)
             let isAuthority = Self.isAuthority(text, needsPort: true)
             return isAuthority ? nil : Refusal(.badRequest, "CONNECT takes a host and a port")
         }
@@ -65,6 +66,7 @@ nonisolated extension RequestParser {
             guard !authority.isEmpty, Self.isAuthority(authority, needsPort: false) else {
                 return Refusal(.badRequest, "the target's authority is none")
             }
+            head.authority = RequestHead.Slice(pathStart + length, pathStart + end)
             pathStart += end
         }
         let question = bytes[pathStart..<target.upperBound].firstIndex(of: UInt8(ascii: "?"))
@@ -163,7 +165,7 @@ nonisolated extension RequestParser {
             if head.has(.transferEncoding) { return Refusal(.badRequest, "more than one Transfer-Encoding") }
             return transferEncoding(value, into: head)
         case .expect:
-            // Nothing that this server answers needs the content, so nobody is told to go on and send it.
+            // Who reads the content tells the client to send it; see ServerConnection.
             return value.isEqualIgnoringCase("100-continue")
                 ? nil : Refusal(.expectationFailed, "an expectation that nobody knows")
         default:

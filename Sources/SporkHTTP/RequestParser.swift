@@ -54,7 +54,8 @@ package nonisolated struct RequestParser {
     private var lineStart = 0
     private var scanned = 0
     private var emptyLines = 0
-    private var isInFields = false
+    /// Whether the request line has come: the method is known, if it is one.
+    private(set) var isInFields = false
     // What Connection said: close wins over keep-alive.
     var saysClose = false
     var saysKeepAlive = false

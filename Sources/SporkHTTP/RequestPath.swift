@@ -54,11 +54,11 @@ package nonisolated struct RequestPath: ~Copyable {
                 continue
             }
             if byte == UInt8(ascii: "%") {
-                guard position + 1 < path.count, let high = Self.value(path[position]),
-                    let low = Self.value(path[position + 1])
-                else { return .malformed }
+                guard position + 1 < path.count, path[position].isHexadecimal, path[position + 1].isHexadecimal else {
+                    return .malformed
+                }
+                byte = path[position].hexadecimalValue << 4 | path[position + 1].hexadecimalValue
                 position += 2
-                byte = high << 4 | low
                 if byte == 0 { return .malformed }
                 if byte == UInt8(ascii: "/") { namesNothing = true }
             }
@@ -127,9 +127,4 @@ package nonisolated struct RequestPath: ~Copyable {
     }
 
     private func byte(at position: Int) -> UInt8 { memory.load(fromByteOffset: position, as: UInt8.self) }
-
-    private static func value(_ digit: UInt8) -> UInt8? {
-        guard digit.isHexadecimal else { return nil }
-        return digit.isDigit ? digit &- UInt8(ascii: "0") : (digit | 0x20) &- UInt8(ascii: "a") &+ 10
-    }
 }

@@ -4,40 +4,43 @@ import SporkNet
 
 /// The answer to a request.
 public struct Response {
-    /// A field of the head.
-    ///
-    /// Names are the program's own, so they are never escaped or checked.
-    package struct Field {
-        package var name: StaticString
-        package var value: String
-
-        package init(_ name: StaticString, _ value: String) {
-            self.name = name
-            self.value = value
-        }
-    }
+    package typealias Field = Headers.Field
 
     /// What is sent behind the head.
     package enum Body {
         case empty
+        case text(String)
         case bytes([UInt8])
         /// A part of memory that never changes.
         case block(ByteBlock, Range<Int>)
         /// A part of a file, sent without passing through the process.
         case file(OpenFile, Range<Int>)
+        /// What a program writes, with the length where it is known before.
+        case stream(length: Int?, @MainActor (BodyWriter) async throws -> Void)
+        /// Server-sent events: a stream that ends when its client goes.
+        case events(@MainActor (EventWriter) async throws -> Void)
+        /// From here on the connection is the program's.
+        case takeover(@MainActor (SocketStream) async throws -> Void)
 
-        package var count: Int {
+        /// Its length; nil where that is only known when it ends.
+        package var count: Int? {
             switch self {
-            case .empty: 0
+            case .empty, .takeover: 0
+            case .text(let text): text.utf8.count
             case .bytes(let bytes): bytes.count
             case .block(_, let range), .file(_, let range): range.count
+            case .stream(let length, _): length
+            case .events: nil
             }
         }
     }
 
     /// How it went.
     public var status: Status
-    package var fields: [Field]
+    /// The fields, without those that the server writes itself: Date, Server, Connection, Content-Length and Transfer-Encoding.
+    public var headers: Headers
+    /// Whether the connection is closed behind it; it may be without, too.
+    public var closesConnection = false
     package var body: Body
     /// Status line and fields as bytes, Content-Length included, in place of `status` and `fields`.
     ///
@@ -46,25 +49,30 @@ public struct Response {
     /// Whether making it took so long that other connections are to be served before the next of this one.
     package var isExpensive = false
 
-    /// An answer with a body of bytes.
     package init(_ status: Status, fields: [Field] = [], body: Body = .empty) {
         self.status = status
-        self.fields = fields
+        headers = Headers(fields)
         self.body = body
     }
 
     /// An answer whose head is ready.
     package init(_ status: Status, preparedHead: ByteBlock, body: Body) {
         self.status = status
-        fields = []
+        headers = Headers()
         self.body = body
         self.preparedHead = preparedHead
     }
 
+    package init(_ status: Status, contentType: String?, body: Body) {
+        self.status = status
+        headers = Headers(contentType: contentType)
+        self.body = body
+    }
+
     /// A short page that says what is wrong, for people.
-    package static func page(_ status: Status, fields: [Field] = []) -> Response {
+    package static func page(_ status: Status, _ message: String = "", fields: [Field] = []) -> Response {
         let title = "\(status.code) \(status.reason)"
-        let page = """
+        var page = """
             <!doctype html>
             <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
             <title>\(title)</title>
@@ -72,7 +80,12 @@ public struct Response {
             <h1>\(title)</h1>
 
             """
+        if !message.isEmpty {
+            page += "<p>"
+            page.append(escapingHTML: message)
+            page += "</p>\n"
+        }
         let content = Field("Content-Type", "text/html; charset=utf-8")
-        return Response(status, fields: fields + [content], body: .bytes(Array(page.utf8)))
+        return Response(status, fields: fields + [content], body: .text(page))
     }
 }

@@ -1,7 +1,7 @@
 // Turns the head of an answer into bytes at the end of a connection's output. Allocates nothing for a prepared head.
 //
-// Framing: every answer carries Content-Length, except those that must not (1xx, 204, 304; RFC 9110, 8.6), so a
-// connection is never closed only to end a body.
+// Framing: an answer carries Content-Length where its length is known, chunks where it is not, and neither where it must not (1xx, 204,
+// 304, 2xx to CONNECT; RFC 9110, 8.6, RFC 9112, 6.1). Only to a client of HTTP/1.0 is a body ever ended by closing the connection.
 import SporkLoop
 import SporkNet
 
@@ -14,49 +14,96 @@ package enum ResponseSerializer {
         case announced
         /// Closes.
         case closes
+        /// Is not HTTP's any more.
+        case changes
+    }
+
+    /// How the client finds the end of the content.
+    package enum Framing {
+        /// There is none, and may be none.
+        case none
+        case length(Int)
+        case chunked
+        case untilClose
     }
 
     /// Appends status line, fields and the final empty line.
     package static func appendHead(
         of response: Response,
+        _ framing: Framing,
         _ persistence: Persistence,
         to output: inout OutputBuffer
     ) {
         if let prepared = response.preparedHead {
             output.append(prepared.bytes)
         } else {
-            appendStatusAndFields(response.status, response.fields, contentLength: response.body.count, to: &output)
+            appendStatusAndFields(response.status, response.headers, framing, to: &output)
         }
         DateLine.append(to: &output)
         switch persistence {
         case .implied: output.append("\r\n")
         case .announced: output.append("Connection: keep-alive\r\n\r\n")
         case .closes: output.append("Connection: close\r\n\r\n")
+        case .changes: output.append(response.status.code == 101 ? "Connection: Upgrade\r\n\r\n" : "\r\n")
         }
     }
 
     /// Appends what can be prepared once: all but Date, Connection and the empty line.
     package static func appendStatusAndFields(
         _ status: Status,
-        _ fields: [Response.Field],
-        contentLength: Int,
+        _ headers: Headers,
+        _ framing: Framing,
         to output: inout OutputBuffer
     ) {
+        if status.code == 200 {
+            output.append("HTTP/1.1 200 OK\r\nServer: spork\r\n")
+        } else {
+            output.append("HTTP/1.1 ")
+            output.append(decimal: Int(status.code))
+            output.append(" ")
+            output.append(status.reason)
+            output.append("\r\nServer: spork\r\n")
+        }
+        if let type = headers.contentType { append("Content-Type", type, to: &output) }
+        for field in headers.others where !isOurs(field.name) { append(field.name, field.value, to: &output) }
+        switch framing {
+        case .none, .untilClose: break
+        case .length(let length):
+            output.append("Content-Length: ")
+            output.append(decimal: length)
+            output.append("\r\n")
+        case .chunked: output.append("Transfer-Encoding: chunked\r\n")
+        }
+    }
+
+    /// Appends an answer before the final one (RFC 9110, 15.2): 100 or 103, with the fields of the latter.
+    static func appendInterim(_ status: Status, _ headers: Headers, to output: inout OutputBuffer) {
         output.append("HTTP/1.1 ")
         output.append(decimal: Int(status.code))
         output.append(" ")
         output.append(status.reason)
-        output.append("\r\nServer: spork\r\n")
-        for field in fields {
-            output.append(field.name)
-            output.append(": ")
-            output.append(field.value)
-            output.append("\r\n")
-        }
-        if status.allowsContent {
-            output.append("Content-Length: ")
-            output.append(decimal: contentLength)
-            output.append("\r\n")
+        output.append("\r\n")
+        for field in headers { append(field.name, field.value, to: &output) }
+        output.append("\r\n")
+    }
+
+    /// Appends a field line.
+    static func append(_ name: String, _ value: String, to output: inout OutputBuffer) {
+        output.append(name)
+        output.append(": ")
+        output.append(value)
+        output.append("\r\n")
+    }
+
+    /// Whether a field is the server's to write: a handler that sets it, too, would make the message ambiguous.
+    private static func isOurs(_ name: String) -> Bool {
+        switch name.utf8.count {
+        case 4: name.isSameField(as: "date")
+        case 6: name.isSameField(as: "server")
+        case 10: name.isSameField(as: "connection")
+        case 14: name.isSameField(as: "content-length")
+        case 17: name.isSameField(as: "transfer-encoding")
+        default: false
         }
     }
 }
@@ -68,7 +115,7 @@ extension Status {
 
 /// The Date field, written once a second.
 enum DateLine {
-    private static var second = 0
+    @exclusivity(unchecked) private static var second = 0
     private static let line: UnsafeMutableRawBufferPointer = {
         let line = UnsafeMutableRawBufferPointer.allocate(byteCount: 37, alignment: 8)
         line.copyBytes(from: "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".utf8)

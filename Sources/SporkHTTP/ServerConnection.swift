@@ -1,23 +1,31 @@
 // One client's connection: reads requests, has them answered in order, and decides when to close. HTTPServer makes it; the worker's
-// StreamServer calls it for each burst of requests, and tells it to drain.
+// StreamServer calls it for each burst of requests, and tells it to drain. How a request is answered is in ServerConnection+Answers.swift, how
+// its content is read in ServerConnection+Content.swift.
 //
-// Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before anybody waits for input; after a request that could not be understood nothing more is read as one.
+// Invariants: answers leave in the order of the requests; whatever gathers in `output` is sent before anybody waits for input, and before a
+// handler runs that may suspend; after a request that could not be understood nothing more is read as one.
 import SporkLoop
 import SporkNet
 import SporkPrefork
 
 final class ServerConnection: StreamHandler {
-    private let stream: SocketStream
-    private let server: HTTPServer
-    private var parser: RequestParser
-    // There while the client is not silent.
-    private var head: RequestHead?
-    private var input = InputBuffer()
-    private var output = OutputBuffer()
-    private var isDraining = false
-    private var countedBytes = 0
+    let stream: SocketStream
+    let server: HTTPServer
+    @exclusivity(unchecked) private var parser: RequestParser
+    // There while the client is not silent. This is all one thread's, and none of it is touched by what it calls while it is in use.
+    @exclusivity(unchecked) private var request: Request?
+    @exclusivity(unchecked) var input = InputBuffer()
+    @exclusivity(unchecked) var output = OutputBuffer()
+    @exclusivity(unchecked) private(set) var isDraining = false
+    @exclusivity(unchecked) private var countedBytes = 0
     // For a head that its client has only half sent, and may never finish; and for one that may be on its way.
-    private var drainDeadline = Deadline.never
+    @exclusivity(unchecked) private(set) var drainDeadline = Deadline.never
+    // Cancelled when the client goes, while events are sent: nobody reads then who would see it.
+    // What was decided about a request and could not be answered at once.
+    @exclusivity(unchecked) var decision: HTTPServer.Decision?
+    // Where on the scoreboard it is named.
+    @exclusivity(unchecked) var place: Int?
+    @exclusivity(unchecked) var listener: AnyCoroutine?
 
     init(_ stream: SocketStream, of server: HTTPServer) {
         self.stream = stream
@@ -26,13 +34,16 @@ final class ServerConnection: StreamHandler {
         stream.writeTimeout = server.configuration.writeTimeout
     }
 
-    private var configuration: HTTPServer.Configuration { server.configuration }
+    var configuration: HTTPServer.Configuration { server.configuration }
 
     /// Answers what has arrived, the last of it with `Connection: close`, or the next request if none has; closes soon when none comes or
     /// one does not get on.
+    ///
+    /// Events end: their client will come back to who is there then.
     package func drain() {
         isDraining = true
         drainDeadline = .after(configuration.drainTimeout)
+        listener?.cancel()
         stream.interruptReader()
     }
 
@@ -44,17 +55,22 @@ final class ServerConnection: StreamHandler {
         var deadline = Deadline.never
         var answersInTurn = 0
         var hasRead = false
-        let head = head ?? server.takeHead()
-        self.head = head
+        var head = beginBurst()
         while true {
             switch input.isEmpty ? .needMore : parser.advance(over: input.bytes, into: head) {
             case .head(let length):
                 input.consume(length)
                 parser.reset()
                 deadline = .never
-                let (goesOn, effort) = try await answer(head)
-                guard goesOn else { return .close }
-                answersInTurn += effort
+                // Nearly always the answer is there at once, and there is nothing to wait for.
+                if let effort = answerAtOnce(request.unsafelyUnwrapped) {
+                    answersInTurn += effort
+                } else {
+                    let (goesOn, effort) = try await answer(request.unsafelyUnwrapped)
+                    guard goesOn else { return .close }
+                    answersInTurn += effort
+                }
+                if !isKnownUniquelyReferenced(&request) { head = replaceRequest() }
                 if answersInTurn >= configuration.mostAnswersInTurn {
                     answersInTurn = 0
                     try await letOthersGoFirst()
@@ -82,9 +98,24 @@ final class ServerConnection: StreamHandler {
         }
     }
 
+    private func beginBurst() -> RequestHead {
+        if let request { return request.head }
+        let taken = server.takeRequest()
+        request = taken
+        return taken.head
+    }
+
+    // Somebody has kept the request that was answered.
+    @inline(never)
+    private func replaceRequest() -> RequestHead {
+        let taken = server.takeRequest()
+        request = taken
+        return taken.head
+    }
+
     // What only a request needs goes back.
     private func fallSilent() -> StreamBurst {
-        if let head = head.take() { server.putBack(head) }
+        if let request = request.take() { server.putBack(request) }
         return .wait(until: isDraining ? drainDeadline : .after(configuration.keepAliveTimeout))
     }
 
@@ -115,89 +146,15 @@ final class ServerConnection: StreamHandler {
         await EventLoop.stepBack()
     }
 
-    /// Answers a request.
-    ///
-    /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
-    private func answer(_ head: RequestHead) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
-        guard let row = server.row else { return try await answerUncounted(head) }
-        let place = row.beginRequest(head.requestText)
-        defer {
-            row.endRequest(place)
-            countBytes()
-        }
-        return try await answerUncounted(head)
-    }
-
-    private func answerUncounted(_ head: RequestHead) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
-        let response = server.respond(head)
-        // Before it is sent: no client has an answer that was not counted.
-        server.row?.countRequest()
-        // Nobody here reads content, so what follows it cannot be told from it.
-        let hasContent = head.isChunked || (head.contentLength ?? 0) > 0
-        // A client that has sent several at once gets all of them answered, but not for ever.
-        let isLast = isDraining ? try isLastAnswer() : false
-        let closes = !head.keepsAlive || hasContent || isLast
-        let persistence: ResponseSerializer.Persistence =
-            closes ? .closes : head.version == .http10 ? .announced : .implied
-        ResponseSerializer.appendHead(of: response, persistence, to: &output)
-        if head.method != .head { try await send(response.body) }
-        if closes {
-            if !output.isEmpty { try await flush() }
-            let hasRest = !input.isEmpty || hasContent
-            if try hasRest ? true : mayBeOnItsWay(response) { await linger() }
-            return (false, 0)
-        }
-        if output.count >= OutputBuffer.usualSize { try await flush() }
-        return (true, response.isExpensive ? configuration.mostAnswersInTurn : 1)
-    }
-
-    private func isLastAnswer() throws(StreamError) -> Bool {
-        if drainDeadline.hasPassed { return true }
-        if !input.isEmpty { return false }
-        return try input.receive(from: stream) != .bytes
-    }
-
-    /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.
-    private func mayBeOnItsWay(_ response: Response) throws(StreamError) -> Bool {
-        if response.body.count > configuration.mostGathered { return true }
-        return try input.receive(from: stream) == .bytes
-    }
-
     @inline(never)
-    private func send(_ body: Response.Body) async throws(StreamError) {
-        switch body {
-        case .empty:
-            break
-        case .bytes(let bytes):
-            output.append(bytes)
-        case .block(let block, let range):
-            let part = UnsafeRawBufferPointer(rebasing: block.bytes[range])
-            if part.count <= configuration.mostGathered {
-                output.append(part)
-            } else {
-                input.keep()
-                try await stream.write(output.bytes, part)
-                output.removeAll()
-            }
-        case .file(let file, let range):
-            input.keep()
-            if !output.isEmpty {
-                try await stream.write(output.bytes, more: true)
-                output.removeAll()
-            }
-            try await stream.sendFile(file.descriptor, from: range.lowerBound, count: range.count)
-        }
-    }
-
-    @inline(never)
-    private func flush() async throws(StreamError) {
+    func flush() async throws(StreamError) {
         input.keep()
         try await stream.write(output.bytes)
         output.removeAll()
         countBytes()
     }
 
-    private func countBytes() {
+    func countBytes() {
         server.row?.count(bytesSent: stream.bytesSent - countedBytes)
         countedBytes = stream.bytesSent
     }
@@ -206,8 +163,9 @@ final class ServerConnection: StreamHandler {
     @inline(never)
     private func refuse(_ status: Status) async throws(StreamError) {
         let response = Response.page(status)
-        ResponseSerializer.appendHead(of: response, .closes, to: &output)
-        try await send(response.body)
+        ResponseSerializer.appendHead(of: response, .length(response.body.count ?? 0), .closes, to: &output)
+        // HEAD's answer has no content, whatever it says.
+        if !parser.isInFields || request?.method != .head { try await send(response.body) }
         try await flush()
         await linger()
     }
@@ -215,7 +173,7 @@ final class ServerConnection: StreamHandler {
     /// Reads on for a while after the last answer, because a close with unread input would make the kernel reset the
     /// connection, and the client might lose the answer (RFC 9112, 9.6).
     @inline(never)
-    private func linger() async {
+    func linger() async {
         stream.shutdownWrite()
         let deadline = Deadline.after(configuration.lingerTimeout)
         do throws(StreamError) {

@@ -3,16 +3,17 @@
 extension String {
     /// Adds bytes of a path, percent-encoded but for what may stand in a path as it is (RFC 3986, 3.3).
     package nonisolated mutating func append(percentEncoding bytes: some Sequence<UInt8>) {
-        let digits = Array("0123456789ABCDEF".utf8)
         for byte in bytes {
-            if byte.mayStandInPath {
-                append(Character(Unicode.Scalar(byte)))
-            } else {
-                append("%")
-                append(Character(Unicode.Scalar(digits[Int(byte >> 4)])))
-                append(Character(Unicode.Scalar(digits[Int(byte & 15)])))
-            }
+            if byte.mayStandInPath { append(Character(Unicode.Scalar(byte))) } else { append(percentEncoding: byte) }
         }
+    }
+
+    /// Adds a percent sign and the byte's two hexadecimal digits.
+    nonisolated mutating func append(percentEncoding byte: UInt8) {
+        let digits: StaticString = "0123456789ABCDEF"
+        append("%")
+        append(Character(Unicode.Scalar(digits.utf8Start[Int(byte >> 4)])))
+        append(Character(Unicode.Scalar(digits.utf8Start[Int(byte & 15)])))
     }
 
     /// Adds text with the characters that mean something in HTML written as references.

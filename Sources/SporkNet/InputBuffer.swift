@@ -55,6 +55,21 @@ package struct InputBuffer: ~Copyable {
         (block, capacity, start, end) = (own, size, 0, count)
     }
 
+    /// Puts bytes behind what is left, in memory of this connection's own.
+    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress else { return }
+        keep()
+        let left = end - start
+        let own = UnsafeMutableRawPointer.allocate(
+            byteCount: max(Self.firstBlockSize, left + bytes.count),
+            alignment: 16
+        )
+        own.copyMemory(from: block + start, byteCount: left)
+        (own + left).copyMemory(from: source, byteCount: bytes.count)
+        if block != shared { block.deallocate() }
+        (block, capacity, start, end) = (own, max(Self.firstBlockSize, left + bytes.count), 0, left + bytes.count)
+    }
+
     /// Reads once from `stream`, behind what is left.
     package mutating func receive(from stream: SocketStream) throws(StreamError) -> Received {
         makeRoom()

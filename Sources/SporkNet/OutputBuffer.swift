@@ -8,7 +8,7 @@ package nonisolated struct OutputBuffer: ~Copyable {
     package static let usualSize = 32 * 1024
 
     private static let mostSpareBlocks = 64
-    nonisolated(unsafe) private static var spareBlocks: [UnsafeMutableRawPointer] = {
+    @exclusivity(unchecked) nonisolated(unsafe) private static var spareBlocks: [UnsafeMutableRawPointer] = {
         var blocks: [UnsafeMutableRawPointer] = []
         blocks.reserveCapacity(mostSpareBlocks)
         return blocks
@@ -63,6 +63,21 @@ package nonisolated struct OutputBuffer: ~Copyable {
                 position -= 1
                 room[position] = UInt8(ascii: "-")
             }
+            append(UnsafeRawBufferPointer(rebasing: room[position...]))
+        }
+    }
+
+    /// Appends a number in hexadecimal digits.
+    package mutating func append(hexadecimal number: Int) {
+        var (rest, position) = (number.magnitude, 16)
+        var digits: (UInt64, UInt64) = (0, 0)
+        withUnsafeMutableBytes(of: &digits) { room in
+            repeat {
+                position -= 1
+                let digit = UInt8(rest & 15)
+                room[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                rest >>= 4
+            } while rest > 0
             append(UnsafeRawBufferPointer(rebasing: room[position...]))
         }
     }

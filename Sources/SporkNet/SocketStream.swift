@@ -124,7 +124,8 @@ public final class SocketStream {
     /// Has `observer` told when there is something to read, without a coroutine that waits.
     ///
     /// False, and nobody is told, when there is something already that the socket does not know of.
-    func observeReading(until deadline: Deadline, _ observer: any ReadinessObserver) -> Bool {
+    @discardableResult
+    package func observeReading(until deadline: Deadline, _ observer: any ReadinessObserver) -> Bool {
         if let tlsSession, tlsSession.mayHaveInput || tlsSession.readerNeed == .room { return false }
         guard rarities?.unread?.isEmpty ?? true else { return false }
         readiness.observeReading(until: deadline, observer)
@@ -154,6 +155,12 @@ public final class SocketStream {
         tlsSession = nil
         descriptor = -1
         rarities?.unread = nil
+    }
+
+    /// Has these bytes read before what the socket has: who has read them has no use for them.
+    package func giveBack(_ bytes: UnsafeRawBufferPointer) {
+        guard !bytes.isEmpty else { return }
+        unread = UnreadBytes(bytes)
     }
 
     /// What was read beyond what a caller asked for; it comes before what the socket has.

@@ -10,6 +10,11 @@ final class UnreadBytes {
     /// How many of the bytes are known to hold no delimiter.
     private var searched = 0
 
+    init() {}
+
+    /// Bytes that somebody else has received.
+    init(_ bytes: UnsafeRawBufferPointer) { buffer.append(bytes) }
+
     var isEmpty: Bool { buffer.isEmpty }
     var count: Int { buffer.bytes.count }
 

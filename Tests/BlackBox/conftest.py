@@ -162,6 +162,36 @@ def start(spork: str) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
+def example(spork: str) -> Callable[[str], str]:
+    """The path of an example's binary, by the name of its product."""
+
+    def find(name: str) -> str:
+        path = Path(spork).resolve().parent / name
+        if not os.access(path, os.X_OK):
+            pytest.fail(f"no binary at {path}: scripts/test builds it")
+        return str(path)
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def start_example(example) -> Iterator[Callable[..., Server]]:
+    """Starts examples that are servers; ends those that the tests have not."""
+    servers: list[Server] = []
+
+    def start(name: str, *arguments: str | Path, bind: str = "127.0.0.1:0", **options) -> Server:
+        servers.append(Server([example(name), *map(str, arguments), "--bind", bind], **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.kill()
+        server.process.stdout.close()
+        server.process.stderr.close()
+
+
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of real files, with the names that people give to files."""
     parent = tmp_path_factory.mktemp("served")

@@ -17,7 +17,7 @@ import Testing
     }
 
     private static func value(_ name: String, of response: Response) -> String? {
-        response.fields.first { "\($0.name)" == name }?.value
+        response.headers.first { "\($0.name)" == name }?.value
     }
 
     @Test("methods: what is allowed, what is understood, what is neither")

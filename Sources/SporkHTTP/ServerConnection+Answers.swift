@@ -1,0 +1,302 @@
+// How a request is answered: who decides what the answer is, how it is framed, and what becomes of the connection behind it. Part of
+// ServerConnection, which reads the requests.
+import SporkLoop
+import SporkNet
+import SporkPrefork
+
+extension ServerConnection {
+    /// Decides what becomes of a request, and answers it where that takes neither time nor room.
+    ///
+    /// - Returns: how many cheap answers this one was worth; nil when `answer` is to go on with it.
+    func answerAtOnce(_ request: Request) -> Int? {
+        request.begin(on: self)
+        // First of all: a handler that crashes or hangs is to be named.
+        let place = server.row?.beginRequest(request.head.requestText)
+        let decision = server.decide(request)
+        guard case .now(let response) = decision, isSimple(response, to: request) else {
+            (self.decision, self.place) = (decision, place)
+            return nil
+        }
+        // Before it is sent: no client has an answer that was not counted.
+        server.row?.countRequest()
+        let length = response.body.count ?? 0
+        let framing: ResponseSerializer.Framing = response.status.allowsContent ? .length(length) : .none
+        ResponseSerializer.appendHead(of: response, framing, .after(request, false), to: &output)
+        if request.head.method != .head, response.status.allowsContent {
+            switch response.body {
+            case .text(let text): output.append(text)
+            case .bytes(let bytes): output.append(bytes)
+            case .block(let block, let range): output.append(UnsafeRawBufferPointer(rebasing: block.bytes[range]))
+            default: break
+            }
+        }
+        request.end()
+        if let place { server.row?.endRequest(place) }
+        return response.isExpensive ? configuration.mostAnswersInTurn : 1
+    }
+
+    /// Whether an answer only has to be put behind others that wait, and the connection goes on.
+    private func isSimple(_ response: Response, to request: Request) -> Bool {
+        guard request.head.keepsAlive, !request.content.isExpected, !isDraining, !response.closesConnection,
+            response.status.code != 205, output.count < OutputBuffer.usualSize / 2
+        else { return false }
+        switch response.body {
+        case .empty: return true
+        case .text, .bytes, .block: return response.body.count ?? .max <= configuration.mostGathered
+        case .file, .stream, .events, .takeover: return false
+        }
+    }
+
+    /// Goes on with what `answerAtOnce` has decided.
+    ///
+    /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
+    @inline(never)
+    func answer(_ request: Request) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        let place = self.place.take()
+        defer {
+            request.end()
+            if let place { server.row?.endRequest(place) }
+            countBytes()
+        }
+        let response: Response
+        guard let decision = self.decision.take() else { return (false, 0) }
+        switch decision {
+        case .now(let made): response = made
+        case .failed(let error): response = self.response(to: error, of: request)
+        case .later(let handle):
+            if !output.isEmpty { try await flush() }
+            input.keep()
+            guard let made = await run(handle, request) else { return (false, 0) }
+            response = made
+        }
+        server.row?.countRequest()
+        switch response.body {
+        case .stream(_, let write): return try await answer(request, with: response, write)
+        case .events(let write):
+            return try await answer(request, with: response) { try await self.sendEvents($0, for: request, write) }
+        case .takeover(let takeOver):
+            try await handOver(response, takeOver)
+            return (false, 0)
+        default: return try await answer(request, with: response)
+        }
+    }
+
+    /// Answers a request with a body that is there.
+    private func answer(
+        _ request: Request,
+        with response: Response
+    ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        let rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
+        let isLast = isDraining ? try isLastAnswer() : false
+        let closes = !request.head.keepsAlive || rest == .endless || isLast || response.closesConnection
+        ResponseSerializer.appendHead(of: response, framing(of: response), .after(request, closes), to: &output)
+        if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
+            try await send(response.body)
+        }
+        return try await conclude(request, response, closes)
+    }
+
+    /// Answers a request with a body that a handler writes.
+    @inline(never)
+    private func answer(
+        _ request: Request,
+        with response: Response,
+        _ write: @MainActor (BodyWriter) async throws -> Void
+    ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        var framing = framing(of: response)
+        let isLast = isDraining ? try isLastAnswer() : false
+        var closes = !request.head.keepsAlive || isLast || response.closesConnection
+        if case .chunked = framing, request.version == .http10 { (framing, closes) = (.untilClose, true) }
+        let writer = BodyWriter(self, BodyWriter.Head(response, framing, .after(request, closes), request))
+        input.keep()
+        if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
+            defer { writer.abandon() }
+            do { try await write(writer) } catch {
+                if AnyCoroutine.current?.isCancelled == true || stream.isClosed { return (false, 0) }
+                // As long as nothing has been said, something else can be.
+                if !writer.hasBegun { return try await answer(request, with: self.response(to: error, of: request)) }
+                if !(error is StreamError || error is HTTPError) { server.onError(error, request) }
+                return (false, 0)
+            }
+            guard writer.end(into: &output) else { return (false, 0) }
+        } else {
+            writer.appendHead(to: &output)
+        }
+        return try await conclude(request, response, closes)
+    }
+
+    /// What becomes of the connection behind an answer.
+    private func conclude(
+        _ request: Request,
+        _ response: Response,
+        _ closes: Bool
+    ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        if closes {
+            if !output.isEmpty { try await flush() }
+            let hasRest = !input.isEmpty || !request.content.decoder.isComplete
+            if try hasRest ? true : mayBeOnItsWay(response) { await linger() }
+            return (false, 0)
+        }
+        if output.count >= OutputBuffer.usualSize { try await flush() }
+        if request.content.isExpected, !request.content.decoder.isComplete {
+            guard await dropContent(of: request) else {
+                if !stream.isClosed { await linger() }
+                return (false, 0)
+            }
+        }
+        return (true, response.isExpensive ? configuration.mostAnswersInTurn : 1)
+    }
+
+    /// Sends what a handler has to be told before its answer: 103.
+    func sendEarlyHints(_ headers: Headers, for request: Request) async throws(StreamError) {
+        guard request.version == .http11 else { return }
+        ResponseSerializer.appendInterim(.earlyHints, headers, to: &output)
+        try await flush()
+    }
+
+    /// Runs a handler; nil when there is nobody left to answer.
+    @inline(never)
+    private func run(_ handle: Handler, _ request: Request) async -> Response? {
+        do { return try await handle(request) } catch {
+            if AnyCoroutine.current?.isCancelled == true || stream.isClosed { return nil }
+            return response(to: error, of: request)
+        }
+    }
+
+    private func response(to error: any Error, of request: Request) -> Response {
+        if let error = error as? any ResponseConvertible { return error.response }
+        if error is TimeoutError { return .page(.serviceUnavailable) }
+        server.onError(error, request)
+        return .page(.internalServerError)
+    }
+
+    private func framing(of response: Response) -> ResponseSerializer.Framing {
+        guard response.status.allowsContent else { return .none }
+        // This status means that there is nothing, which a length of none says as well (RFC 9110, 15.3.6).
+        if response.status.code == 205 { return .length(0) }
+        return response.body.count.map { .length($0) } ?? .chunked
+    }
+
+    // A client that has sent several at once gets all of them answered, but not for ever.
+    private func isLastAnswer() throws(StreamError) -> Bool {
+        if drainDeadline.hasPassed { return true }
+        if !input.isEmpty { return false }
+        return try input.receive(from: stream) != .bytes
+    }
+
+    /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.
+    private func mayBeOnItsWay(_ response: Response) throws(StreamError) -> Bool {
+        if response.body.count ?? .max > configuration.mostGathered { return true }
+        return try input.receive(from: stream) == .bytes
+    }
+
+    @inline(never)
+    func send(_ body: Response.Body) async throws(StreamError) {
+        switch body {
+        case .empty, .takeover, .stream, .events:
+            break
+        case .text(let text):
+            output.append(text)
+        case .bytes(let bytes):
+            if bytes.count <= OutputBuffer.usualSize {
+                output.append(bytes)
+            } else {
+                try await send(bytes[...], asChunk: false)
+            }
+        case .block(let block, let range):
+            let part = UnsafeRawBufferPointer(rebasing: block.bytes[range])
+            if part.count <= configuration.mostGathered {
+                output.append(part)
+            } else {
+                input.keep()
+                try await stream.write(output.bytes, part)
+                output.removeAll()
+            }
+        case .file(let file, let range):
+            input.keep()
+            if !output.isEmpty {
+                try await stream.write(output.bytes, more: true)
+                output.removeAll()
+            }
+            try await stream.sendFile(file.descriptor, from: range.lowerBound, count: range.count)
+        }
+    }
+
+    /// Has a handler send events, and cancels it when the client goes.
+    private func sendEvents(
+        _ writer: BodyWriter,
+        for request: Request,
+        _ send: @MainActor (EventWriter) async throws -> Void
+    ) async throws {
+        // The client shall know that it is connected before anything happens.
+        try await writer.flush()
+        let events = EventWriter(writer)
+        events.lastEventID = request.headers["Last-Event-ID"]
+        guard let coroutine = AnyCoroutine.current, !isDraining else { return }
+        listener = coroutine
+        stream.observeReading(until: .never, self)
+        defer {
+            listener = nil
+            stream.interruptReader()
+        }
+        try await send(events)
+    }
+
+    /// Sends a piece of a body that a handler writes, the head before it where that is still to come.
+    func send(_ bytes: ArraySlice<UInt8>, asChunk: Bool) async throws(StreamError) {
+        if asChunk {
+            output.append(hexadecimal: bytes.count)
+            output.append("\r\n")
+        }
+        if bytes.count <= 4 * configuration.mostGathered {
+            bytes.withUnsafeBytes { output.append($0) }
+            if asChunk { output.append("\r\n") }
+            try await flush()
+        } else {
+            input.keep()
+            try await stream.write(output.bytes, more: true)
+            output.removeAll()
+            try await stream.write(bytes)
+            // It leaves with what comes next, which is the next chunk, or the end.
+            if asChunk { output.append("\r\n") }
+        }
+    }
+
+    func sendWhatWaits() async throws(StreamError) { if !output.isEmpty { try await flush() } }
+
+    /// Gives the connection to a handler, with what the client has sent already.
+    @inline(never)
+    private func handOver(
+        _ response: Response,
+        _ takeOver: @MainActor (SocketStream) async throws -> Void
+    ) async throws(StreamError) {
+        ResponseSerializer.appendHead(of: response, .none, .changes, to: &output)
+        try await flush()
+        stream.giveBack(input.bytes)
+        input.consume(input.bytes.count)
+        // What it throws ends the connection, as its return does.
+        try? await takeOver(stream)
+    }
+}
+
+extension ResponseSerializer.Persistence {
+    /// What has to be said about the connection behind the answer to a request.
+    fileprivate static func after(_ request: Request, _ closes: Bool) -> Self {
+        closes ? .closes : request.version == .http10 ? .announced : .implied
+    }
+}
+
+extension ServerConnection: ReadinessObserver {
+    /// Sees the end of a client that events are sent to.
+    nonisolated func readinessEnded(_ outcome: Wait.Outcome) {
+        MainActor.assumeIsolated {
+            guard let listener else { return }
+            guard outcome == .woken, let received = try? input.receive(from: stream), received != .endOfStream else {
+                return listener.cancel()
+            }
+            input.keep()
+            // What it sends meanwhile is its next request, which has to wait, and so has whatever follows that.
+            if received == .nothingYet { stream.observeReading(until: .never, self) }
+        }
+    }
+}
