@@ -133,8 +133,8 @@ extension ServerConnection {
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         if closes {
             if !output.isEmpty { try await flush() }
-            let hasRest = !input.isEmpty || !request.content.decoder.isComplete
-            if try hasRest ? true : mayBeOnItsWay(response) { await linger() }
+            // Always, also behind a client that has promised to send no more: between a look for more and the close it may come.
+            await linger()
             return (false, 0)
         }
         if output.count >= OutputBuffer.usualSize { try await flush() }
@@ -182,12 +182,6 @@ extension ServerConnection {
         if drainDeadline.hasPassed { return true }
         if !input.isEmpty { return false }
         return try input.receive(from: stream) != .bytes
-    }
-
-    /// Whether a close might meet unread input: a client takes its time over a large answer, and may send something meanwhile.
-    private func mayBeOnItsWay(_ response: Response) throws(StreamError) -> Bool {
-        if response.body.count ?? .max > configuration.mostGathered { return true }
-        return try input.receive(from: stream) == .bytes
     }
 
     @inline(never)

@@ -113,3 +113,21 @@ def pieces(case: Case):
 def test_outcome_in_pieces(server, case: Case):
     for cut in pieces(case):
         check(case, exchange(server.path, *cut))
+
+
+def test_input_that_comes_late_loses_no_answer(server):
+    """A client that sends more behind its last request: a close that meets that unread would reset the connection, answer and all."""
+    for number in range(6000):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(server.path)
+            connection.sendall(b"POST /echo HTTP/1.0\r\nContent-Length: 5\r\n\r\nhell")
+            connection.sendall(b"o")
+            # A little later each time, so that it comes before, between and behind the server's last look.
+            for _ in range(number % 400):
+                pass
+            try:
+                connection.sendall(CANARY)
+            except BrokenPipeError:
+                pass
+            assert read_all(connection).endswith(b"hello")
