@@ -2,6 +2,7 @@
 import ArgumentParser
 import Glibc
 import SporkLoad
+import SporkNet
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,7 +34,7 @@ struct BenchCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("http://HOST[:PORT][/PATH]. With --sweep only its path counts.", valueName: "url"))
+    @Argument(help: ArgumentHelp("http[s]://HOST[:PORT][/PATH]. With --sweep only its path counts.", valueName: "url"))
     var url: String?
 
     @Option(
@@ -50,9 +51,47 @@ struct BenchCommand: ParsableCommand {
 
     @Option(
         name: [.customShort("d", allowingJoined: true), .long],
-        help: ArgumentHelp("How long: 500ms, 10s, 2m, 1h.", valueName: "time")
+        help: ArgumentHelp(
+            "How long: 500ms, 10s, 2m, 1h. (default: 10s, with -n no limit)",
+            valueName: "time"
+        )
     )
-    var duration = DurationArgument(.seconds(10))
+    var duration: DurationArgument?
+
+    @Option(
+        name: [.customShort("n", allowingJoined: true), .long],
+        help: ArgumentHelp("How many requests in all.", valueName: "number")
+    )
+    var requests: Int?
+
+    @Option(
+        name: [.customShort("p", allowingJoined: true), .customLong("pipeline")],
+        help: ArgumentHelp("Requests that a connection sends at once before it waits.", valueName: "number")
+    )
+    var pipelining = 1
+
+    @Option(
+        name: [.customShort("m", allowingJoined: true), .long],
+        help: ArgumentHelp("The method of the requests; GET, with -b POST.", valueName: "method")
+    )
+    var method: String?
+
+    @Option(
+        name: [.customShort("b", allowingJoined: true), .customLong("body"), .customLong("data")],
+        help: ArgumentHelp("The content of the requests, @FILE for that of a file.", valueName: "text|@file")
+    )
+    var body: BodyArgument?
+
+    @Flag(name: .customLong("no-keepalive"), help: "A connection for each request; latency counts connecting, too.")
+    var closesConnections = false
+
+    @Option(
+        help: ArgumentHelp("Connect to this socket, a path or @NAME; the URL only names the host.", valueName: "path")
+    )
+    var unixSocket: UnixSocketArgument?
+
+    @Flag(name: [.customShort("k"), .long], help: "Believe every certificate.")
+    var insecure = false
 
     @Option(
         name: [.customShort("T", allowingJoined: true), .long],
@@ -87,14 +126,28 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The server's command, with {workers} and {port}.", valueName: "command"))
     var spawn: String?
 
+    /// Until it has its requests: as good as for ever.
+    private static let longest: Duration = .seconds(365 * 24 * 3600)
+
+    private var length: Duration { duration?.duration ?? (requests == nil ? .seconds(10) : Self.longest) }
+
     func validate() throws {
         guard (1...65_536).contains(connections) else { throw ValidationError("-c takes a number from 1 to 65536") }
         guard (1...1024).contains(processes) else { throw ValidationError("-t takes a number from 1 to 1024") }
-        guard duration.duration > .zero, timeout.duration > .zero else {
+        guard length > .zero, timeout.duration > .zero else {
             throw ValidationError("-d and -T take a time that is not zero")
         }
         guard header.allSatisfy({ $0.contains(":") && $0.utf8.allSatisfy { $0 >= 0x20 } }) else {
             throw ValidationError("-H takes a field of the form 'Name: value'")
+        }
+        guard (1...4096).contains(pipelining) else { throw ValidationError("-p takes a number from 1 to 4096") }
+        guard requests ?? 1 > 0 else { throw ValidationError("-n takes a number that is not zero") }
+        guard method?.isToken ?? true else { throw ValidationError("-m takes a method such as PUT") }
+        if rate != nil, requests != nil { throw ValidationError("-R goes without -n: a rate and -d are a number") }
+        if rate != nil, pipelining > 1 { throw ValidationError("-R goes without -p") }
+        if pipelining > 1, closesConnections { throw ValidationError("-p goes without --no-keepalive") }
+        if sweep != nil, requests != nil || unixSocket != nil {
+            throw ValidationError("--sweep goes without -n and --unix-socket")
         }
         if rate == nil, arrivals != .constant { throw ValidationError("--arrivals goes with -R") }
         if rate?.end != nil, arrivals != .constant { throw ValidationError("a ramp has constant arrivals") }
@@ -117,14 +170,14 @@ struct BenchCommand: ParsableCommand {
 
     @MainActor private func run(on url: String) throws {
         var plan = LoadPlan(
-            target: try LoadTarget(url: url),
+            target: try LoadTarget(url: url, at: unixSocket?.address),
             connections: connections,
             processes: processes,
-            duration: duration.duration
+            duration: length
         )
-        plan.timeout = timeout.duration
-        plan.fields = header
-        plan.schedule = rate.map { $0.schedule(arrivals, over: duration.duration) }
+        try fill(&plan)
+        plan.requests = requests
+        plan.schedule = rate.map { $0.schedule(arrivals, over: length) }
         if format == .text { Console.say(LoadSummary.heading(plan)) }
         let result = try LoadRun(plan, showsProgress: LoadRun.canShowProgress).run()
         let summary = LoadSummary(plan, result)
@@ -136,17 +189,21 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
+    @MainActor private func fill(_ plan: inout LoadPlan) throws {
+        plan.timeout = timeout.duration
+        plan.fields = header
+        plan.body = try body?.bytes
+        plan.method = method ?? (body == nil ? "GET" : "POST")
+        plan.pipelining = pipelining
+        plan.keepsAlive = !closesConnections
+        if insecure { plan.tls.trust = .anyone }
+    }
+
     @MainActor private func run(_ argument: SweepArgument, of command: String) throws {
-        var sweep = LoadSweep(
-            command: command,
-            workers: argument.workers,
-            path: try url.map { try LoadTarget(url: $0.replacingPort()).path } ?? "/",
-            connections: connections,
-            processes: processes,
-            duration: duration.duration
-        )
-        sweep.timeout = timeout.duration
-        sweep.fields = header
+        let target = try LoadTarget(url: url?.replacingPort() ?? "http://127.0.0.1/")
+        var plan = LoadPlan(target: target, connections: connections, processes: processes, duration: length)
+        try fill(&plan)
+        let sweep = LoadSweep(command: command, workers: argument.workers, plan: plan)
         let isText = format == .text
         let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
         if !isText { Console.say(sweep.json(rows).text) }

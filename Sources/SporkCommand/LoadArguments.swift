@@ -1,6 +1,8 @@
-// The arguments of spork bench that are more than a number: how results are printed, rates, arrivals, sweeps. Pure.
+// The arguments of spork bench that are more than a number: how results are printed, rates, arrivals, content, sweeps.
 import ArgumentParser
+import Glibc
 import SporkLoad
+import SporkNet
 
 /// How a result is printed.
 enum LoadFormat: String, ExpressibleByArgument, CaseIterable {
@@ -66,6 +68,56 @@ enum ArrivalsArgument: ExpressibleByArgument, Equatable {
     }
 
     var defaultValueDescription: String { "constant" }
+}
+
+/// The content of requests as an argument: itself, or @ and the file that it is in.
+struct BodyArgument: ExpressibleByArgument, Equatable {
+    let argument: String
+
+    init?(argument: String) { self.argument = argument }
+
+    /// The content; reads the file.
+    var bytes: [UInt8] {
+        get throws {
+            guard argument.hasPrefix("@") else { return Array(argument.utf8) }
+            let path = String(argument.dropFirst())
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw SystemError("open", path, number: errno) }
+            defer { close(descriptor) }
+            var bytes: [UInt8] = []
+            var chunk = [UInt8](repeating: 0, count: 64 * 1024)
+            while true {
+                let count = read(descriptor, &chunk, chunk.count)
+                if count == 0 { return bytes }
+                guard count > 0 else { throw SystemError("read", path, number: errno) }
+                bytes += chunk[..<count]
+            }
+        }
+    }
+}
+
+/// A Unix socket as an argument: a path, or @ and an abstract name.
+struct UnixSocketArgument: ExpressibleByArgument, Equatable {
+    let address: SocketAddress
+
+    init?(argument: String) {
+        guard let address = SocketAddress(argument.hasPrefix("unix:") ? argument : "unix:" + argument) else {
+            return nil
+        }
+        self.address = address
+    }
+}
+
+extension String {
+    /// Whether it is a token of HTTP's (RFC 9110, 5.6.2).
+    var isToken: Bool {
+        !isEmpty
+            && utf8.allSatisfy { byte in
+                let character = Character(UnicodeScalar(byte))
+                return character.isASCII
+                    && (character.isLetter || character.isNumber || "!#$%&'*+-.^_`|~".contains(character))
+            }
+    }
 }
 
 /// "workers=1,2,4" as an argument.

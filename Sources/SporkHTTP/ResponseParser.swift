@@ -1,6 +1,6 @@
 // Reads answers as a client: the head, then past the content, whose bytes nobody keeps. A pure state machine for the load
 // generator, which wants to know the status, where the answer ends and whether the connection can be used again
-// (RFC 9112, 6.3 and 9.3). It asks with GET only, so HEAD's missing content is no concern here.
+// (RFC 9112, 6.3 and 9.3). It has to be told when the requests are HEAD, whose answers have no content whatever they announce.
 import Glibc
 
 /// Reads the answers of one connection, one after the other.
@@ -27,15 +27,17 @@ package nonisolated struct ResponseParser {
     /// Heads longer than this are not waited for.
     private static let mostHead = 64 * 1024
 
+    private let isHead: Bool
     private var state = State.head
     private var scanned = 0
     private var status = 0
     private var keepsAlive = true
 
-    package init() {}
+    /// - Parameter isHead: whether the answers are to HEAD requests.
+    package init(isHead: Bool = false) { self.isHead = isHead }
 
     /// Forgets everything, for the next answer.
-    package mutating func reset() { self = ResponseParser() }
+    package mutating func reset() { self = ResponseParser(isHead: isHead) }
 
     /// Whether the end of the stream is the end of the answer.
     package var endsWithStream: Bool { state == .untilClose }
@@ -139,7 +141,7 @@ package nonisolated struct ResponseParser {
                 isChunked = value.isEqualIgnoringCase("chunked")
             }
         }
-        if status == 204 || status == 304 {
+        if isHead || status == 204 || status == 304 {
             state = .content(left: 0)
         } else if isChunked {
             state = .chunkSize

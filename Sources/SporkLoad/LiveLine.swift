@@ -7,11 +7,10 @@ enum LiveLine {
     /// Whether there is a terminal to draw on.
     static var isPossible: Bool { spork_terminal_width(STDERR_FILENO) > 0 }
 
-    static func show(_ total: (responses: Int, failures: Int), elapsed: Double, of duration: Double) {
+    static func show(_ total: (responses: Int, failures: Int), elapsed: Double, of duration: Double?) {
         let rate = elapsed > 0 ? Double(total.responses) / elapsed : 0
-        let left = max(0, duration - elapsed)
         var line = "\(LoadText.fixed(elapsed, 1)) s  \(LoadText.fixed(rate, 0)) requests/s  \(total.failures) errors"
-        line += "  \(LoadText.fixed(left, 0)) s left"
+        if let duration { line += "  \(LoadText.fixed(max(0, duration - elapsed), 0)) s left" }
         let width = Int(spork_terminal_width(STDERR_FILENO))
         put("\r\u{1B}[K" + line.prefix(max(0, width - 1)))
     }

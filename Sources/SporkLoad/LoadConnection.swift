@@ -32,7 +32,7 @@ final class LoadConnection {
     init(_ process: LoadProcess) {
         self.process = process
         plan = process.plan
-        parser = ResponseParser()
+        parser = ResponseParser(isHead: process.plan.method == "HEAD")
     }
 
     /// Sends requests until the run's time is over or there are no more to send.
@@ -42,7 +42,11 @@ final class LoadConnection {
                 await ask(1, intended: arrival.due, wasExpected: arrival.wasExpected)
             }
         } else {
-            while process.isRunning { await ask(1, intended: nil, wasExpected: false) }
+            while true {
+                let count = process.takeRequests()
+                if count == 0 { break }
+                await ask(count, intended: nil, wasExpected: false)
+            }
         }
         drop()
     }
@@ -55,7 +59,7 @@ final class LoadConnection {
         var start = LoadClock.now
         do {
             let stream = try await connectedStream()
-            start = LoadClock.now
+            if plan.keepsAlive { start = LoadClock.now }
             if wasExpected, let intended { process.tally.lags.record(start - intended) }
             process.tally.sent += count
             try await exchange(on: stream, sentAt: start, intended: intended)
@@ -63,7 +67,7 @@ final class LoadConnection {
             giveUp(error, since: intended ?? start)
             drop()
             // A server that refuses does so at once: without a pause this would count refusals, not load.
-            if case .failed(.connect) = error {
+            if stream == nil, case .failed(let failure) = error, failure == .connect || failure == .tls {
                 try? await sleep(for: .milliseconds(pause))
                 pause = min(pause * 2, 500)
             }
@@ -90,9 +94,18 @@ final class LoadConnection {
             drop()
         }
         let start = LoadClock.now
-        defer { process.tally.connecting += Int(LoadClock.now - start) }
+        // Without connections that last, it is a part of the latency.
+        defer { if plan.keepsAlive { process.tally.connecting += Int(LoadClock.now - start) } }
+        let stream: SocketStream
         do {
-            let stream = try await SocketStream.connect(to: plan.target.address, within: plan.timeout)
+            stream = try await SocketStream.connect(to: plan.target.address, within: plan.timeout)
+        } catch {
+            throw error is CancellationError ? .cancelled : .failed(.connect)
+        }
+        do {
+            if let tls = process.tls {
+                try await stream.secure(with: tls, as: .client(serverName: plan.target.host), within: plan.timeout)
+            }
             stream.readTimeout = plan.timeout
             stream.writeTimeout = plan.timeout
             pause = 10
@@ -100,7 +113,7 @@ final class LoadConnection {
             self.stream = stream
             return stream
         } catch {
-            throw error is CancellationError ? .cancelled : .failed(.connect)
+            throw error is CancellationError ? .cancelled : .failed(.tls)
         }
     }
 
@@ -118,7 +131,10 @@ final class LoadConnection {
 
     /// Sends what is to be sent and reads the answers to their ends.
     private func exchange(on stream: SocketStream, sentAt start: UInt64, intended: UInt64?) async throws(Ending) {
-        do { try await stream.write(process.request) } catch { throw Self.ending(error, otherwise: .write) }
+        let length = left * process.requestLength
+        do { try await stream.write(process.requests.prefix(length)) } catch {
+            throw Self.ending(error, otherwise: .write)
+        }
         parser.reset()
         var deadline = Deadline.never
         while true {
@@ -129,8 +145,10 @@ final class LoadConnection {
                 case .complete(let used, let status, let keepsAlive):
                     input.consume(used)
                     answered(status, sentAt: start, intended: intended)
-                    // Bytes behind the answer to the only request are no answer to the next.
-                    if !keepsAlive || !input.isEmpty { drop() }
+                    if left > 0, keepsAlive { continue }
+                    guard left == 0 else { throw .failed(.read) }
+                    // Bytes behind the answer to the last request are no answer to the next.
+                    if !keepsAlive || !plan.keepsAlive || !input.isEmpty { drop() }
                     return
                 case .malformed:
                     throw .failed(.malformed)
@@ -141,6 +159,7 @@ final class LoadConnection {
             guard try await receive(from: stream, until: deadline) else {
                 guard parser.endsWithStream else { throw .failed(.read) }
                 answered(parser.statusSoFar, sentAt: start, intended: intended)
+                guard left == 0 else { throw .failed(.read) }
                 drop()
                 return
             }

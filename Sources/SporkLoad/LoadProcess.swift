@@ -4,12 +4,17 @@ import CSporkShims
 import Glibc
 import Histogram
 import SporkLoop
+import SporkNet
 import SporkTasks
 
 /// One process's part of a run.
 final class LoadProcess {
     let plan: LoadPlan
-    let request: [UInt8]
+    /// Requests as they are sent, as many as go together.
+    let requests: ArraySlice<UInt8>
+    let requestLength: Int
+    /// For https.
+    let tls: TLSContext?
     /// From here on no new request is sent.
     private(set) var end: Deadline
     var tally = LoadTally()
@@ -19,16 +24,22 @@ final class LoadProcess {
     /// How long requests that are out are waited for when somebody ends the run.
     private static let patience: Duration = .seconds(1)
 
+    // How many requests this process may still send.
+    private var remaining: Int?
     private let number: Int
     private let progress: LoadProgress
     private var connections: [LoadConnection] = []
     private var coroutines: [Coroutine<Void>] = []
 
-    private init(_ plan: LoadPlan, number: Int, progress: LoadProgress) {
+    private init(_ plan: LoadPlan, number: Int, progress: LoadProgress) throws {
         self.plan = plan
         self.number = number
         self.progress = progress
-        request = plan.request
+        let request = plan.request
+        requestLength = request.count
+        requests = Array(repeatElement(request, count: plan.pipelining).joined())[...]
+        remaining = plan.requests(of: number)
+        tls = plan.target.isSecure ? try TLSContext(plan.tls, for: .client) : nil
         end = .after(plan.duration)
         pacer = plan.schedule.map { LoadPacer($0.arrivals(of: number, among: plan.processes)) }
     }
@@ -37,7 +48,7 @@ final class LoadProcess {
     static func run(_ plan: LoadPlan, number: Int, progress: LoadProgress, report: Int32) -> Never {
         do {
             try EventLoop.run {
-                let process = LoadProcess(plan, number: number, progress: progress)
+                let process = try LoadProcess(plan, number: number, progress: progress)
                 let stop = SignalWatcher(SIGTERM) { MainActor.assumeIsolated { process.endNow() } }
                 spork_unblock_signals()
                 await process.run()
@@ -50,8 +61,17 @@ final class LoadProcess {
         }
     }
 
-    /// Whether new requests may still be sent.
+    /// Whether the time for new requests is not over.
     var isRunning: Bool { !end.hasPassed }
+
+    /// How many requests a connection of a closed loop is to send next; 0 when there is nothing more to do.
+    func takeRequests() -> Int {
+        guard isRunning else { return 0 }
+        guard let remaining else { return plan.pipelining }
+        let count = min(plan.pipelining, remaining)
+        self.remaining = remaining - count
+        return count
+    }
 
     private func run() async {
         connections = (0..<plan.connections(of: number)).map { _ in LoadConnection(self) }

@@ -77,7 +77,9 @@ public struct LoadRun {
             }
             let elapsed = EventLoop.monotonicSeconds() - start
             if elapsed < plan.duration.seconds { result.rates += sampler.sample(progress, at: start + elapsed) }
-            if showsProgress { LiveLine.show(progress.total, elapsed: elapsed, of: plan.duration.seconds) }
+            if showsProgress {
+                LiveLine.show(progress.total, elapsed: elapsed, of: plan.requests == nil ? plan.duration.seconds : nil)
+            }
         }
         if showsProgress { LiveLine.clear() }
         let elapsed = EventLoop.monotonicSeconds() - start
@@ -85,6 +87,8 @@ public struct LoadRun {
         for report in reports {
             if let tally = report.tally { result.tally.add(tally) } else { result.lostProcesses += 1 }
         }
+        // What ends with its requests lasts as long as they do.
+        if plan.requests != nil { result.seconds = min(Double(result.tally.elapsed) / 1e9, result.seconds) }
         let after = Self.childrenTimes()
         result.userSeconds = after.user - before.user
         result.systemSeconds = after.system - before.system

@@ -18,7 +18,7 @@ extension LoadSummary {
         if tally.lags.totalCount > 0 { evidence.lag = Double(tally.lags.valueAtPercentile(99)) }
         if tally.latencies.totalCount > 0 { evidence.latency = Double(tally.latencies.valueAtPercentile(99)) }
         evidence.connections = plan.connections
-        evidence.wanted = plan.connections
+        evidence.wanted = plan.connections * plan.pipelining
         evidence.served = tally.servedConnections
         if plan.schedule != nil { (evidence.scheduled, evidence.sent) = (tally.scheduled, tally.sent) }
         return evidence
@@ -42,6 +42,7 @@ extension LoadSummary {
         let members: [JSONValue.Member] = [
             .init("url", .string(plan.target.url)),
             .init("connections", .integer(plan.connections)),
+            .init("pipelining", .integer(plan.pipelining)),
             .init("processes", .integer(plan.processes)),
             .init("interrupted", .boolean(result.isInterrupted)),
             .init("requests", .integer(tally.responses)),

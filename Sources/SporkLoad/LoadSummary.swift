@@ -16,7 +16,7 @@ public struct LoadSummary {
     /// What is printed before the run.
     public static func heading(_ plan: LoadPlan) -> String {
         """
-        Running \(LoadText.duration(plan.duration)) test @ \(plan.target.url)
+        Running \(plan.requests.map { "\($0) requests" } ?? LoadText.duration(plan.duration)) test @ \(plan.target.url)
           \(count(plan.processes, "process", "processes")) and \(count(plan.connections, "connection", "connections"))\(pace(plan))
 
         """

@@ -14,34 +14,12 @@ public struct LoadSweep {
     public var command: String
     /// The numbers of workers, in order.
     public var workers: [Int]
-    /// Path and query to ask for.
-    public var path: String
-    /// The load on each; its target is replaced.
-    public var connections: Int
-    /// Load processes.
-    public var processes: Int
-    /// How long each is measured.
-    public var duration: Duration
-    /// How long an answer may take.
-    public var timeout: Duration = .seconds(2)
-    /// Fields to add to each request.
-    public var fields: [String] = []
+    /// The load on each; of its target only scheme and path count.
+    public var plan: LoadPlan
 
     /// A sweep over `workers` with `command`.
-    public init(
-        command: String,
-        workers: [Int],
-        path: String,
-        connections: Int,
-        processes: Int,
-        duration: Duration
-    ) {
-        self.command = command
-        self.workers = workers
-        self.path = path
-        self.connections = connections
-        self.processes = processes
-        self.duration = duration
+    public init(command: String, workers: [Int], plan: LoadPlan) {
+        (self.command, self.workers, self.plan) = (command, workers, plan)
     }
 
     /// What one number of workers gave.
@@ -63,9 +41,9 @@ public struct LoadSweep {
     /// - Returns: the rows; fewer than asked for when a signal ended it.
     public func run(showsProgress: Bool, report: (String) -> Void) throws -> [Row] {
         let processors = ProcessorCount.available
-        report(
-            "\(connections) connections from \(processes) load process\(processes == 1 ? "" : "es"), \(LoadText.duration(duration)) each, "
-        )
+        let length = LoadText.duration(plan.duration)
+        report("\(plan.connections) connections from \(plan.processes) load process")
+        report((plan.processes == 1 ? "" : "es") + ", \(length) each, ")
         report("on \(processors) processors that server and generator share\n\n")
         report(Self.heading)
         var rows: [Row] = []
@@ -81,12 +59,11 @@ public struct LoadSweep {
     private func measure(_ count: Int, showsProgress: Bool) throws -> Row {
         let port = try SpawnedServer.unusedPort()
         let filled = Self.fill(command, workers: count, port: port)
-        let target = try LoadTarget(url: "http://127.0.0.1:\(port)\(path)")
-        let server = try SpawnedServer(command: filled, listeningOn: target.address)
+        var plan = plan
+        let scheme = plan.target.isSecure ? "https" : "http"
+        plan.target = try LoadTarget(url: "\(scheme)://127.0.0.1:\(port)\(plan.target.path)")
+        let server = try SpawnedServer(command: filled, listeningOn: plan.target.address)
         defer { server.stop() }
-        var plan = LoadPlan(target: target, connections: connections, processes: processes, duration: duration)
-        plan.timeout = timeout
-        plan.fields = fields
         let before = server.processorTime()
         let result = try LoadRun(plan, showsProgress: showsProgress).run()
         let after = server.processorTime()
@@ -117,7 +94,7 @@ public struct LoadSweep {
         let (result, tally) = (row.result, row.result.tally)
         let responses = Double(max(1, tally.responses))
         let seconds = max(result.seconds, 1e-9)
-        let generator = (result.userSeconds + result.systemSeconds) / seconds / Double(processes) * 100
+        let generator = (result.userSeconds + result.systemSeconds) / seconds / Double(plan.processes) * 100
         func percentile(_ value: Double) -> String {
             LoadText.time(nanoseconds: Double(tally.latencies.valueAtPercentile(value)))
         }

@@ -8,6 +8,8 @@ public struct LoadTally {
     public enum Failure: Int, CaseIterable {
         /// The connection could not be made.
         case connect
+        /// The connection could not be secured.
+        case tls
         /// The connection broke, or ended early, while an answer was due.
         case read
         /// The request could not be sent.

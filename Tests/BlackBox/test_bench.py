@@ -1,5 +1,6 @@
 """The load generator from outside: its report, its exit codes, and whether its count is the server's."""
 
+import http.server
 import json
 import os
 import pty
@@ -7,6 +8,8 @@ import re
 import select
 import signal
 import socket
+import socketserver
+import ssl
 import subprocess
 import threading
 import time
@@ -27,6 +30,10 @@ class CountingServer(threading.Thread):
         self.start()
 
     idle = float("inf")  # How long a connection may be silent before it is closed.
+
+    def answers(self, data: bytes) -> int:
+        """How many answers there are to what has come."""
+        return 1
 
     def before_answer(self) -> None:
         """Where a server takes its time."""
@@ -53,15 +60,72 @@ class CountingServer(threading.Thread):
                     connection.close()
                     continue
                 assert data.startswith(b"GET /x?y=z HTTP/1.1\r\nHost: 127.0.0.1:") and data.endswith(b"\r\n\r\n")
-                self.count += 1
+                count = self.answers(data)
+                self.count += count
                 self.before_answer()
                 used[descriptor] = time.monotonic()
-                connection.sendall(self.answer)
+                connection.sendall(self.answer * count)
                 if self.closes:
                     del open_connections[descriptor]
                     connection.close()
             for descriptor in [key for key in open_connections if time.monotonic() - used[key] > self.idle]:
                 open_connections.pop(descriptor).close()
+
+
+class RecordingServer(http.server.ThreadingHTTPServer):
+    """Remembers what it was asked, and through how many connections."""
+
+    daemon_threads, address_family, request_queue_size = True, socket.AF_INET, 256
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
+
+        def setup(self) -> None:
+            super().setup()
+            self.server.connections += 1
+
+        def answer(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.server.seen.append((self.command, self.path, dict(self.headers), content))
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(b"hello")
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
+
+        def log_message(self, *arguments) -> None:
+            pass
+
+    def __init__(self, address=("127.0.0.1", 0), context: ssl.SSLContext | None = None):
+        self.seen, self.connections, self.context = [], 0, context
+        super().__init__(address, type(self).Handler)
+        self.scheme = "https" if context else "http"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)  # Without looking up the host's name.
+
+    def finish_request(self, request: socket.socket, client_address) -> None:
+        try:
+            super().finish_request(self.context.wrap_socket(request, server_side=True) if self.context else request, client_address)
+        except (OSError, ssl.SSLError):
+            pass  # A client that does not believe the certificate.
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        return f"{self.scheme}://{host}:{self.server_address[1]}/a?b"
+
+
+class RecordingServerOfIPv6(RecordingServer):
+    address_family = socket.AF_INET6
+
+
+class RecordingServerOfUnix(RecordingServer):
+    address_family = socket.AF_UNIX
+
+    class Handler(RecordingServer.Handler):
+        disable_nagle_algorithm = False
 
 
 def bench(spork: str, *arguments: str, timeout: float = 40) -> subprocess.CompletedProcess:
@@ -268,6 +332,8 @@ def test_unreachable(spork: str):
 @pytest.mark.parametrize(
     "arguments",
     [[], ["http://127.0.0.1/", "-c0"], ["http://127.0.0.1/", "-dx"], ["http://127.0.0.1/", "-d0"], ["http://127.0.0.1/", "--nope"], ["http://127.0.0.1/", "--format", "yaml"],
+     ["http://127.0.0.1/", "-n0"], ["http://127.0.0.1/", "-p0"], ["http://127.0.0.1/", "-m", "G T"], ["http://127.0.0.1/", "-n5", "-R5"],
+     ["http://127.0.0.1/", "-p2", "-R5"], ["http://127.0.0.1/", "-p2", "--no-keepalive"], ["http://127.0.0.1/", "--unix-socket", ""],
      ["http://127.0.0.1/", "-R0"], ["http://127.0.0.1/", "-Rx"], ["http://127.0.0.1/", "-R1001k"], ["http://127.0.0.1/", "-R1:2:3"], ["http://127.0.0.1/", "--arrivals", "poisson"],
      ["http://127.0.0.1/", "-R5", "--arrivals", "burst:0"], ["http://127.0.0.1/", "-R5:9", "--arrivals", "poisson"],
      ["--sweep", "workers=1"], ["--sweep", "workers=x", "--spawn", "a {port}"], ["--sweep", "workers=1", "--spawn", "a"]],
@@ -276,6 +342,120 @@ def test_bad_usage(spork: str, arguments: list[str]):
     """A call that makes no sense: one line, exit code 2."""
     result = bench(spork, *arguments)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+def result_of(spork: str, *arguments: str) -> dict:
+    result = bench(spork, *arguments, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("arguments", [["-c1", "-t1"], ["-c7", "-t3"], ["-c3", "-t1", "-p4"], ["-c200", "-t2"]])
+def test_number_of_requests(spork: str, arguments: list[str]):
+    """-n sends exactly so many, and takes as long as they do."""
+    server = RecordingServer()
+    found = result_of(spork, server.url(), "-n103", *arguments)
+    assert found["requests"] == found["sent"] == len(server.seen) == 103 and found["errors"]["total"] == 0
+    assert 0 < found["duration_seconds"] < 9
+    assert found["requests_per_second"] == pytest.approx(103 / found["duration_seconds"], rel=0.02)
+
+
+def test_number_or_time(spork: str):
+    """With both, what comes first ends the run; failures count as requests."""
+    found = result_of(spork, RecordingServer().url(), "-n100000000", "-d500ms", "-t1")
+    assert found["duration_seconds"] == pytest.approx(0.5, abs=0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    result = bench(spork, url, "-n7", "-c2", "-t1", "--format", "json")
+    assert result.returncode == 1 and json.loads(result.stdout)["errors"]["connect"] == 7
+    assert "Running 5 requests test @ " in bench(spork, RecordingServer().url(), "-n5", "-c1").stdout
+
+
+def test_pipelining(spork: str):
+    """-p sends so many at once; each has an answer of its own."""
+
+    class PipeliningServer(CountingServer):
+        def answers(self, data: bytes) -> int:
+            assert data.count(b"\r\n\r\n") == 8
+            return 8
+
+    server = PipeliningServer()
+    found = result_of(spork, server.url, "-c2", "-t1", "-p8", "-n800")
+    assert found["requests"] == server.count == 800 and found["errors"]["total"] == 0 and found["pipelining"] == 8
+    # A server that ends the connection behind each answer leaves the others without one.
+    broken = result_of(spork, CountingServer(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", True).url, "-c1", "-t1", "-p4", "-n40")
+    assert broken["requests"] == 10 and broken["errors"]["read"] == broken["errors"]["total"] == 30
+
+
+def test_method_and_content(spork: str, tmp_path: Path):
+    """-m, -b and -H make the request that they say."""
+
+    def seen(*arguments: str) -> tuple:
+        server = RecordingServer()
+        assert result_of(spork, server.url(), "-c1", "-n1", *arguments)["requests"] == 1
+        return server.seen[0]
+
+    file = tmp_path / "content"
+    file.write_bytes(bytes(range(256)) * 300)
+    assert seen()[:2] == ("GET", "/a?b") and seen()[3] == b""
+    assert seen("-b", "some=text")[::3] == ("POST", b"some=text")
+    assert seen("-m", "PUT", "-b", f"@{file}")[::3] == ("PUT", file.read_bytes())
+    method, _, fields, content = seen("--data", "x", "-H", "Content-Type: a/b", "-HX: y")
+    assert (method, content, fields["Content-Type"], fields["X"], fields["Content-Length"]) == ("POST", b"x", "a/b", "y", "1")
+    assert seen("-mPOST")[2]["Content-Length"] == "0" and "Content-Length" not in seen("--method", "DELETE")[2]
+    assert seen("-H", "Host: example.org")[2]["Host"] == "example.org"
+    missing = bench(spork, "http://127.0.0.1:1/", "-b", f"@{file}.missing")
+    assert missing.returncode == 1 and missing.stderr == f"spork: open {file}.missing: no such file or directory\n"
+
+
+def test_head(spork: str):
+    """Answers to HEAD have no content, whatever length they announce."""
+    found = result_of(spork, RecordingServer().url(), "-m", "HEAD", "-c1", "-t1", "-n50")
+    assert found["requests"] == 50 and found["errors"]["total"] == 0
+
+
+def test_no_keepalive(spork: str):
+    """A connection for each request."""
+    server = RecordingServer()
+    assert result_of(spork, server.url(), "-c2", "-t1", "-n20", "--no-keepalive")["errors"]["total"] == 0
+    assert server.connections == 20 and all(fields["Connection"] == "close" for _, _, fields, _ in server.seen)
+
+
+def test_unix_socket(spork: str, tmp_path: Path):
+    """Through a socket file, or an abstract name; the URL names the host."""
+    for name, address in [(f"{tmp_path}/socket", f"{tmp_path}/socket"), (f"@spork-{os.getpid()}", f"\0spork-{os.getpid()}")]:
+        server = RecordingServerOfUnix(address)
+        assert result_of(spork, "http://some.host/x", "--unix-socket", name, "-c2", "-n20")["requests"] == 20
+        assert server.seen[0][1] == "/x" and server.seen[0][2]["Host"] == "some.host"
+
+
+def test_addresses_and_names(spork: str):
+    """IPv6, and names: of several addresses the one that answers is used. One that has none is said."""
+    assert result_of(spork, RecordingServerOfIPv6(("::1", 0)).url("[::1]"), "-n5", "-c1")["requests"] == 5
+    assert result_of(spork, RecordingServer().url("localhost"), "-n5", "-c1")["requests"] == 5
+    assert result_of(spork, RecordingServerOfIPv6(("::1", 0)).url("localhost"), "-n5", "-c1")["requests"] == 5
+    nowhere = bench(spork, "http://-no-name-/", "-n5")
+    assert nowhere.returncode == 1 and nowhere.stdout == "" and "-no-name-" in nowhere.stderr and nowhere.stderr.count("\n") == 1
+
+
+def test_https(spork: str, tmp_path: Path):
+    """https with -k; without it the certificate has to be believed, and that it is not is an error of its own kind."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run([*new, *subject, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = RecordingServer(context=context)
+    for arguments in [["-k"], ["--insecure", "--no-keepalive"], ["-k", "-R", "50", "-d1s"]]:
+        found = result_of(spork, server.url("127.0.0.1"), "-c2", "-t1", *(arguments if "-R" in arguments else ["-n20", *arguments]))
+        assert found["requests"] == (50 if "-R" in arguments else 20) and found["errors"]["total"] == 0
+    refused = bench(spork, server.url("localhost"), "-c1", "-n2", "--format", "json")
+    assert refused.returncode == 1 and json.loads(refused.stdout)["errors"]["tls"] == 2
+    trusting = subprocess.run(
+        [spork, "bench", server.url("localhost"), "-c1", "-n5"], env={**os.environ, "SSL_CERT_FILE": str(certificate)}, capture_output=True, text=True
+    )
+    assert trusting.returncode == 0 and requests_of(trusting.stdout) == 5
 
 
 def test_interrupt(spork: str, start, site: Path):

@@ -76,4 +76,17 @@ import Testing
         ]
     )
     func malformed(text: String) { #expect(parse(Array(text.utf8), pieces: []).action == .malformed) }
+
+    @Test(
+        "answers to HEAD have no content, whatever they announce",
+        arguments: ["Content-Length: 5", "Transfer-Encoding: chunked", "X: y"]
+    )
+    func head(field: String) {
+        var parser = ResponseParser(isHead: true)
+        let text = Array("HTTP/1.1 200 OK\r\n\(field)\r\n\r\n".utf8)
+        for _ in 0..<2 {
+            let action = text.withUnsafeBytes { parser.advance(over: $0) }
+            #expect(action == .complete(used: text.count, status: 200, keepsAlive: true))
+        }
+    }
 }

@@ -89,7 +89,7 @@ import Testing
         #expect(text.contains("Generator CPU: 50% of 1 core, 125000.00 us a request (user 0.50 s, system 0.50 s)\n"))
         #expect(!text.contains("errors") && !text.contains("Non-2xx"))
         let bad = try Self.summary(Self.tally(latencies: [1, 2, 3]), lost: 1, interrupted: true)
-        #expect(bad.contains("  Socket errors: connect 0, read 2, write 0, timeout 1, malformed 0\n"))
+        #expect(bad.contains("  Socket errors: connect 0, tls 0, read 2, write 0, timeout 1, malformed 0\n"))
         #expect(bad.contains("  Non-2xx or 3xx responses: 2\n"))
         #expect(bad.contains("Interrupted"))
         #expect(bad.contains("died"))

@@ -72,6 +72,40 @@ import Testing
     }
 
     @Test(
+        "content has its length, methods that expect some say that there is none, and a connection's end is announced"
+    )
+    func content() throws {
+        let target = try LoadTarget(url: "http://127.0.0.1/")
+        var plan = LoadPlan(target: target, connections: 1, processes: 1, duration: .seconds(1))
+        func text() -> String { String(decoding: plan.request, as: UTF8.self) }
+        plan.method = "POST"
+        #expect(text() == "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+        (plan.body, plan.keepsAlive) = (Array("abc".utf8), false)
+        let fields = "Content-Length: 3\r\nConnection: close"
+        #expect(text() == "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\(fields)\r\n\r\nabc")
+        plan.fields = ["content-length: 9", "connection: x"]
+        #expect(text() == "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\ncontent-length: 9\r\nconnection: x\r\n\r\nabc")
+    }
+
+    @Test("requests are spread to the last", arguments: [1, 2, 3, 10], [1, 7, 100, 103])
+    func requests(processes: Int, requests: Int) throws {
+        let target = try LoadTarget(url: "http://127.0.0.1/")
+        var plan = LoadPlan(target: target, connections: 10, processes: processes, duration: .seconds(1))
+        #expect(plan.requests(of: 0) == nil)
+        plan.requests = requests
+        #expect((0..<processes).compactMap(plan.requests(of:)).reduce(0, +) == requests)
+    }
+
+    @Test("https has its own port, and a socket goes before the host, which is not resolved then")
+    func secureAndLocal() throws {
+        let secure = try LoadTarget(url: "https://127.0.0.1/")
+        #expect(secure.isSecure && "\(secure.address)" == "127.0.0.1:443" && secure.host == "127.0.0.1")
+        #expect(try LoadTarget(url: "https://[::1]:8/").host == "::1")
+        let local = try LoadTarget(url: "http://no.such.name.invalid/x", at: .abstract("y"))
+        #expect(local.address == .abstract("y") && local.authority == "no.such.name.invalid" && !local.isSecure)
+    }
+
+    @Test(
         "URLs are taken apart",
         arguments: [
             ("http://127.0.0.1", "127.0.0.1:80", "127.0.0.1", "/"),
@@ -91,7 +125,8 @@ import Testing
     @Test(
         "what is no URL of ours is refused",
         arguments: [
-            "", "127.0.0.1", "https://127.0.0.1/", "http://", "http://:80", "http:///a", "http://127.0.0.1:99999/",
+            "", "127.0.0.1", "ftp://127.0.0.1/", "http://", "https://", "http://:80", "http:///a",
+            "http://127.0.0.1:99999/",
             "http://127.0.0.1:/",
             "http://a@127.0.0.1/", "http://::1/", "http://127.0.0.1/ a", "http://127.0.0.1/\r\nX: y", "http://[::1",
         ]
