@@ -10,6 +10,10 @@ public final class Request {
     // The connection's, while the request is being answered; unsafe only in that nobody counts it.
     @exclusivity(unchecked) unowned(unsafe) private(set) var connection: ServerConnection?
     @exclusivity(unchecked) var content = RequestContent()
+    // What was decided about it and could not be answered at once, and where on the scoreboard it is named; not the connection's, because
+    // silent connections are counted in bytes.
+    @exclusivity(unchecked) var decision: HTTPServer.Decision?
+    @exclusivity(unchecked) var place: Int?
     /// The decoded segments of the path, and which of them are the route's parameters.
     @exclusivity(unchecked) package var segments = PathSegments()
     @exclusivity(unchecked) package var parameters: [RouteParameter] = []

@@ -14,7 +14,7 @@ extension ServerConnection {
         let place = server.row?.beginRequest(request.head.requestText)
         let decision = server.decide(request)
         guard case .now(let response) = decision, isSimple(response, to: request) else {
-            (self.decision, self.place) = (decision, place)
+            (request.decision, request.place) = (decision, place)
             return nil
         }
         // Before it is sent: no client has an answer that was not counted.
@@ -52,14 +52,14 @@ extension ServerConnection {
     /// - Returns: whether the connection goes on, and how many cheap answers this one was worth.
     @inline(never)
     func answer(_ request: Request) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
-        let place = self.place.take()
+        let place = request.place.take()
         defer {
             request.end()
             if let place { server.row?.endRequest(place) }
             countBytes()
         }
         let response: Response
-        guard let decision = self.decision.take() else { return (false, 0) }
+        guard let decision = request.decision.take() else { return (false, 0) }
         switch decision {
         case .now(let made): response = made
         case .failed(let error): response = self.response(to: error, of: request)

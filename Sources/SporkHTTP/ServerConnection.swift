@@ -21,10 +21,6 @@ final class ServerConnection: StreamHandler {
     // For a head that its client has only half sent, and may never finish; and for one that may be on its way.
     @exclusivity(unchecked) private(set) var drainDeadline = Deadline.never
     // Cancelled when the client goes, while events are sent: nobody reads then who would see it.
-    // What was decided about a request and could not be answered at once.
-    @exclusivity(unchecked) var decision: HTTPServer.Decision?
-    // Where on the scoreboard it is named.
-    @exclusivity(unchecked) var place: Int?
     @exclusivity(unchecked) var listener: AnyCoroutine?
 
     init(_ stream: SocketStream, of server: HTTPServer) {
