@@ -51,7 +51,7 @@ extension Master {
         manager.reloading()
         do {
             switch kind {
-            case .configuration: try start(kind) { [configure] in _ = try configure() }
+            case .configuration: try start(kind) { _ = try nextPlan() }
             case .program:
                 var handover = handover(for: .trial)
                 handover.control = -1
@@ -112,7 +112,9 @@ extension Master {
         guard kind == .configuration else { return tell(.checked(kind, failure: nil)) }
         // It went well in the child a moment ago; now for good.
         do {
-            latestBody = try configure()
+            let next = try nextPlan()
+            try listeners.change(to: next.addresses, backlog: next.settings.backlog)
+            latestPlan = next
             tell(.checked(kind, failure: nil))
         } catch { tell(.checked(kind, failure: "\(error)")) }
     }
@@ -124,14 +126,42 @@ extension Master {
         Glibc.close(ended.output)
     }
 
+    /// What the server shall go by from now on.
+    ///
+    /// - Throws: what is wrong with it.
+    private func nextPlan() throws -> PreparedPlan {
+        let next = try PreparedPlan(plan())
+        if let setting = next.settings.firstThatNeedsRestart(comparedWith: settings) {
+            throw NeedsRestart(setting: setting)
+        }
+        try listeners.check(next.addresses)
+        return next
+    }
+
+    /// Goes by a plan from now on.
+    func adopt(_ plan: PreparedPlan?, for generation: Int) {
+        guard let plan else { return }
+        plans[generation] = plan
+        latestPlan = plan
+        supervision.limits = plan.settings.limits
+    }
+
     func finish(_ change: Supervision.Change, _ failure: String?) {
         let generation = supervision.generation
         if failure == nil {
-            bodies = bodies.filter { $0.key == generation }
+            let before = plans.filter { $0.key < generation }.max { $0.key < $1.key }?.value
+            plans = plans.filter { $0.key == generation }
             program.forgetPrevious()
+            // What an operator has changed by TTIN stays, unless the configuration has changed as well.
+            if change == .reload, let workers = latestPlan?.settings.workers,
+                workers != (before?.settings ?? settings).workers
+            {
+                tell(.resize(workers))
+            }
         } else {
-            bodies[supervision.lastGeneration] = nil
-            latestBody = bodies[generation] ?? latestBody
+            listeners.abandonChange()
+            plans[supervision.lastGeneration] = nil
+            adopt(plans[generation] ?? latestPlan, for: generation)
         }
         control?.finish(change, failure.map { "failed \($0)\n" } ?? "ok generation \(generation)\n")
         report(
@@ -213,15 +243,15 @@ extension Master {
         do {
             // Whether the layout is the same: the workers that run go on writing to it.
             if let handover { _ = try Scoreboard(adopting: handover.scoreboard) }
-            guard let body = latestBody else { _exit(1) }
+            guard let plan = latestPlan else { _exit(1) }
             let scoreboard = try Scoreboard()
             scoreboard.prepare(0, slot: 1, generation: 0)
             let worker = Worker(slot: 1, generation: 0, listeners: [], scoreboard: scoreboard, row: 0)
             worker.onReady = { _exit(0) }
-            try privileges?.apply(slot: 1)
+            try plan.privileges.apply(slot: 1)
             Self.takeWorkerSignals()
             spork_unblock_signals()
-            try EventLoop.run { try await body(worker) }
+            try EventLoop.run { try await plan.body(worker) }
             throw SystemError("get ready: the worker has ended before", number: ECANCELED)
         } catch {
             let line = "\(error)\n"

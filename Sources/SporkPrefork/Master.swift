@@ -17,15 +17,15 @@ public final class Master {
     /// What a worker runs until it drains.
     public typealias Body = @MainActor (Worker) async throws -> Void
 
-    let settings: ServerSettings
     let listeners: ListenerSet
     let report: (Report) -> Void
-    let configure: () throws -> Body
+    let plan: () throws -> ServerPlan
+    // What was given at the start; generations have their own.
+    let settings: ServerSettings
 
     var supervision: Supervision
     // Made when `run` begins.
     var scoreboard: Scoreboard?
-    var privileges: Privileges?
     var manager = ServiceManager()
     var control: ControlSocket?
     var signals: Int32 = -1
@@ -34,9 +34,9 @@ public final class Master {
     var doorbell: Int32 = -1
     var program = Program()
     var processDescriptors: [Int32: Int32] = [:]
-    // What generations run; the newest stands for those that are not in here.
-    var bodies: [Int: Body] = [:]
-    var latestBody: Body?
+    // What generations go by; the newest stands for those that are not in here.
+    var plans: [Int: PreparedPlan] = [:]
+    var latestPlan: PreparedPlan?
     var check: RunningCheck?
     var observations = 0
     private var pending: [Supervision.Action] = []
@@ -53,16 +53,33 @@ public final class Master {
     ///   - listeners: what the workers accept from.
     ///   - settings: how processes are run.
     ///   - report: told about what an operator should know.
-    ///   - configure: reads whatever the server goes by and returns what each worker runs. It is called at the start and for every reload:
-    ///     then in a process of its own first, so that one that throws, crashes or hangs changes nothing.
+    ///   - plan: reads whatever the server goes by. It is called at the start and for every reload: then in a process of its own first, so
+    ///     that one that throws, crashes or hangs changes nothing.
     public init(
+        listeners: ListenerSet,
+        settings: ServerSettings,
+        report: @escaping (Report) -> Void,
+        plan: @escaping () throws -> ServerPlan
+    ) {
+        (self.listeners, self.settings, self.report, self.plan) = (listeners, settings, report, plan)
+        supervision = Supervision(limits: settings.limits, mostRows: Scoreboard.rowCount)
+    }
+
+    /// Prepares workers that share sockets, with settings that no reload changes.
+    ///
+    /// - Parameters:
+    ///   - listeners: what the workers accept from.
+    ///   - settings: how processes are run.
+    ///   - report: told about what an operator should know.
+    ///   - configure: returns what each worker runs; called as `plan` is in the other initializer.
+    public convenience init(
         listeners: ListenerSet,
         settings: ServerSettings,
         report: @escaping (Report) -> Void,
         configure: @escaping () throws -> Body
     ) {
-        (self.listeners, self.settings, self.report, self.configure) = (listeners, settings, report, configure)
-        supervision = Supervision(limits: settings.limits, mostRows: Scoreboard.rowCount)
+        let plan = { ServerPlan(settings: settings, body: try configure()) }
+        self.init(listeners: listeners, settings: settings, report: report, plan: plan)
     }
 
     /// Forks the workers, calls `started` when all of them serve, and supervises until a signal ends it and the last worker is gone.
@@ -72,19 +89,18 @@ public final class Master {
     /// Has to be called on the process's only thread.
     ///
     /// - Throws: `SystemError` when the system refuses what supervision needs, `ServerGaveUp` when no worker could be started; what
-    ///   `configure` throws. No worker is left then.
+    ///   `plan` throws. No worker is left then.
     public func run(started: @escaping () -> Void) throws {
         guard spork_thread_count() == 1 else {
             throw SystemError("fork workers from a process with several threads", number: EINVAL)
         }
         ProcessTitle.prepare()
         self.started = started
-        privileges = try Privileges(settings)
         if let count = settings.mostDescriptors {
             let failure = -spork_limit_descriptors(UInt64(count))
             guard failure == 0 else { throw SystemError("allow so many descriptors:", "\(count)", number: failure) }
         }
-        latestBody = try configure()
+        latestPlan = try PreparedPlan(plan())
         let handover = Handover.inherited
         if handover?.purpose == .trial { runTrial(handover) }
         try openDescriptors(handover)
@@ -169,6 +185,11 @@ public final class Master {
         guard !isPerforming else { return }
         isPerforming = true
         defer { isPerforming = false }
+        // Before the last worker of an old generation drains: its hold on a listener that is given up has to be the last one, so that it
+        // can empty the queue.
+        if actions.contains(where: { if case .verdict(_, nil) = $0 { true } else { false } }) {
+            listeners.commitChange()
+        }
         while !pending.isEmpty { perform(pending.removeFirst()) }
     }
 
@@ -183,7 +204,7 @@ public final class Master {
         case .observe: observe()
         case .check(let kind): begin(kind)
         case .endCheck: endCheck()
-        case .prepared(let generation): bodies[generation] = latestBody
+        case .prepared(let generation): adopt(latestPlan, for: generation)
         case .execute: execute()
         case .revert(let reason): revert(because: reason)
         case .verdict(let change, let failure): finish(change, failure)
