@@ -42,6 +42,7 @@ public enum Server {
                 path: flags.path
             )
             if flags.wantsCheck {
+                try source.effective().values.settings.check()
                 write(try source.effective().text(standard: standard), to: STDOUT_FILENO)
                 exit(0)
             }

@@ -38,31 +38,28 @@ package struct Service {
     ) throws {
         let configuration = try source.effective().values
         // Before anything is bound: what cannot be served needs no port.
-        _ = try prepare(configuration)
+        let first = try plan(configuration)
         let listeners = try ListenerSet(
             configuration.addresses,
             standard: standard,
             settings: configuration.settings
         )
-        let (source, prepare) = (source, prepare)
-        let master = Master(
-            listeners: listeners,
-            settings: configuration.settings,
-            report: { report("\($0)") },
-            plan: {
-                let configuration = try source.effective().values
-                return ServerPlan(
-                    settings: configuration.settings,
-                    addresses: configuration.addresses,
-                    body: try prepare(configuration)
-                )
-            }
-        )
+        let master = Master(listeners: listeners, first: first, report: { report("\($0)") }) {
+            try plan(source.effective().values)
+        }
         let workers = configuration.settings.workers
         let line =
             "\(banner(listeners, configuration)) · master \(getpid()) · "
             + "\(workers == 1 ? "1 worker" : "\(workers) workers") · Ctrl-C ends it"
         try master.run { say(line) }
+    }
+
+    private func plan(_ configuration: ServiceConfiguration) throws -> ServerPlan {
+        ServerPlan(
+            settings: configuration.settings,
+            addresses: configuration.addresses,
+            body: try prepare(configuration)
+        )
     }
 
     /// Where it can be reached, for people.

@@ -13,6 +13,11 @@ package nonisolated enum SystemFile {
 
     /// The text that is left in an open file.
     package static func contents(of descriptor: Int32, atMost limit: Int) -> String? {
+        bytes(of: descriptor, atMost: limit).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The bytes that are left in an open file; nil when they cannot be read.
+    package static func bytes(of descriptor: Int32, atMost limit: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: limit)
         var filled = 0
         while filled < limit {
@@ -23,6 +28,6 @@ package nonisolated enum SystemFile {
             if count == 0 { break }
             filled += count
         }
-        return String(decoding: bytes.prefix(filled), as: UTF8.self)
+        return Array(bytes.prefix(filled))
     }
 }

@@ -12,7 +12,7 @@ import Testing
         file: String = "",
         settings: [Setting] = Setting.ofServe
     ) throws -> EffectiveConfiguration {
-        let file = try ConfigurationFile(path: "spork.conf", text: file)
+        let file = try ConfigurationFile(path: "spork.conf", bytes: Array(file.utf8))
         return try EffectiveConfiguration(
             settings,
             defaults: ServiceConfiguration(),
@@ -105,7 +105,7 @@ import Testing
             group = games#1
             control = /run/x#y
             """
-        let file = try ConfigurationFile(path: "f", text: text)
+        let file = try ConfigurationFile(path: "f", bytes: Array(text.utf8))
         #expect(file.entries.map(\.name) == ["user", "pid-file", "group", "control"])
         #expect(file.entries.map(\.value) == ["nobody", "/run/a # b", "games#1", "/run/x#y"])
         #expect(file.entries.map(\.line) == [3, 4, 5, 6])
@@ -117,7 +117,7 @@ import Testing
     )
     func malformed(line: String) {
         #expect(throws: ConfigurationError.malformed(origin: .file(path: "f", line: 2))) {
-            try ConfigurationFile(path: "f", text: "\n\(line)\n")
+            try ConfigurationFile(path: "f", bytes: Array("\n\(line)\n".utf8))
         }
     }
 

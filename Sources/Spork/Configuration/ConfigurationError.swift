@@ -30,15 +30,21 @@ package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConve
     case malformed(origin: ConfigurationOrigin)
     /// A file has something twice that there can be once.
     case repeated(name: String, origin: ConfigurationOrigin, first: Int)
+    /// A line of a file with a byte that no text has.
+    case notText(origin: ConfigurationOrigin)
     /// The file cannot be read.
     case unreadable(SystemError)
+    /// What should be the file is a directory, a pipe, a device.
+    case notAFile(path: String)
+    /// A flag that has no value was given one.
+    case needlessValue(name: String)
 
     /// Whether it is the command line that is wrong.
     package var isMisuse: Bool {
         switch self {
         case .unknown(_, let origin, _), .badValue(_, _, let origin, _): origin == .flag
-        case .missingValue: true
-        case .malformed, .repeated, .unreadable: false
+        case .missingValue, .needlessValue: true
+        case .malformed, .repeated, .notText, .unreadable, .notAFile: false
         }
     }
 
@@ -53,6 +59,9 @@ package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConve
             if case .file = origin { return "\(origin): \(name) cannot be '\(value)': \(expectation) is wanted" }
             return "\(name) cannot be '\(value)': \(expectation) is wanted"
         case .missingValue(let name): return "\(name) needs a value"
+        case .needlessValue(let name): return "\(name) takes no value"
+        case .notText(let origin): return "\(origin): this is no text in UTF-8"
+        case .notAFile(let path): return "read \(path): it is no regular file"
         case .malformed(let origin): return "\(origin): this is no 'name = value'"
         case .repeated(let name, let origin, let first):
             return "\(origin): \(name) is there already, in line \(first)"

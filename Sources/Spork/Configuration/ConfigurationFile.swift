@@ -4,7 +4,7 @@
 //     bind = 0.0.0.0:8000
 //     bind = unix:/run/spork.sock
 //     graceful-timeout = 30s
-//     pid-file = "/run/a name with # in it"
+//     pid-file = "/run/a \"name\" with # in it"
 
 /// The settings in a configuration file.
 package nonisolated struct ConfigurationFile {
@@ -21,15 +21,20 @@ package nonisolated struct ConfigurationFile {
 
     /// Reads the text.
     ///
-    /// - Throws: `ConfigurationError.malformed` for a line that is neither empty nor a comment nor a setting.
-    package init(path: String, text: String) throws(ConfigurationError) {
+    /// - Throws: `ConfigurationError.malformed` for a line that is neither empty nor a comment nor a setting, `notText` for one that is not
+    ///   UTF-8 or has a control character.
+    package init(path: String, bytes: [UInt8]) throws(ConfigurationError) {
         self.path = path
-        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
-            let content = Self.trimmed(line)
+        // Some editors begin a file with a mark of its encoding.
+        let bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...]
+        for (index, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+            let origin = ConfigurationOrigin.file(path: path, line: index + 1)
+            let line = line.last == 0x0D ? line.dropLast() : line
+            guard let text = String(validating: line, as: UTF8.self), line.allSatisfy({ $0 >= 0x20 || $0 == 0x09 })
+            else { throw .notText(origin: origin) }
+            let content = Self.trimmed(text[...])
             if content.isEmpty || content.first == "#" { continue }
-            guard let entry = Self.entry(content, line: index + 1) else {
-                throw .malformed(origin: .file(path: path, line: index + 1))
-            }
+            guard let entry = Self.entry(content, line: index + 1) else { throw .malformed(origin: origin) }
             entries.append(entry)
         }
     }
@@ -37,8 +42,9 @@ package nonisolated struct ConfigurationFile {
     private static func entry(_ content: Substring, line: Int) -> Entry? {
         guard let equals = content.firstIndex(of: "=") else { return nil }
         let name = trimmed(content[..<equals])
-        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" })
-        else { return nil }
+        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" }) else {
+            return nil
+        }
         let rest = trimmed(content[content.index(after: equals)...])
         guard let value = value(of: rest) else { return nil }
         return Entry(name: String(name), value: value, line: line)
@@ -46,18 +52,38 @@ package nonisolated struct ConfigurationFile {
 
     /// What stands behind the sign, without quotes and comment; nil for a quote without its end.
     private static func value(of text: Substring) -> String? {
-        if text.first == "\"" {
-            let quoted = text.dropFirst()
-            guard let end = quoted.firstIndex(of: "\"") else { return nil }
-            let rest = trimmed(quoted[quoted.index(after: end)...])
-            return rest.isEmpty || rest.first == "#" ? String(quoted[..<end]) : nil
-        }
+        if text.first == "\"" { return quoted(text.dropFirst()) }
         var before: Character = " "
         for index in text.indices {
             if text[index] == "#", before == " " || before == "\t" { return String(trimmed(text[..<index])) }
             before = text[index]
         }
         return String(text)
+    }
+
+    /// What stands behind an opening quote, up to the closing one; a backslash goes before either that is meant itself.
+    private static func quoted(_ text: Substring) -> String? {
+        var value = ""
+        var rest = text
+        while let character = rest.popFirst() {
+            switch character {
+            case "\"":
+                rest = trimmed(rest)
+                return rest.isEmpty || rest.first == "#" ? value : nil
+            case "\\":
+                guard let escaped = rest.popFirst(), escaped == "\"" || escaped == "\\" else { return nil }
+                value.append(escaped)
+            default: value.append(character)
+            }
+        }
+        return nil
+    }
+
+    /// A value as it is written in a file, in quotes where it needs them.
+    package static func text(of value: String) -> String {
+        let isPlain = !value.isEmpty && value == trimmed(value[...]) && !value.contains { $0 == "#" || $0 == "\"" }
+        if isPlain { return value }
+        return "\"" + value.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] } + "\""
     }
 
     private static func trimmed(_ text: Substring) -> Substring {

@@ -1,6 +1,5 @@
 // Where a server's configuration comes from: the command line and the environment as they were when the program started, and a file that is
 // read again for every reload.
-import CSporkShims
 import Glibc
 import SporkNet
 import SporkPrefork
@@ -33,13 +32,13 @@ package struct ConfigurationSource {
         environment: [String: String] = ConfigurationSource.processEnvironment
     ) {
         (self.settings, self.defaults, self.flags, self.environment) = (settings, defaults, flags, environment)
-        self.path = path ?? environment["SPORK_CONFIG"]
+        self.path = path ?? environment["SPORK_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// What holds now.
     package func effective() throws(ConfigurationError) -> EffectiveConfiguration {
         var file: ConfigurationFile?
-        if let path { file = try ConfigurationFile(path: path, text: Self.text(of: path)) }
+        if let path { file = try ConfigurationFile(path: path, bytes: Self.bytes(of: path)) }
         return try EffectiveConfiguration(
             settings,
             defaults: defaults,
@@ -49,15 +48,19 @@ package struct ConfigurationSource {
         )
     }
 
-    private static func text(of path: String) throws(ConfigurationError) -> String {
-        let descriptor = spork_open_read(path)
-        guard descriptor >= 0 else { throw .unreadable(SystemError("open", path, number: -descriptor)) }
+    private static func bytes(of path: String) throws(ConfigurationError) -> [UInt8] {
+        // Not waiting: a pipe has nobody who writes, or is empty when it is read again for a reload.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw .unreadable(SystemError("open", path, number: errno)) }
         defer { close(descriptor) }
-        guard let text = SystemFile.contents(of: descriptor, atMost: mostBytes + 1) else {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .unreadable(SystemError("read", path, number: errno)) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path: path) }
+        guard let bytes = SystemFile.bytes(of: descriptor, atMost: mostBytes + 1) else {
             throw .unreadable(SystemError("read", path, number: errno))
         }
-        guard text.utf8.count <= mostBytes else { throw .unreadable(SystemError("read", path, number: EFBIG)) }
-        return text
+        guard bytes.count <= mostBytes else { throw .unreadable(SystemError("read", path, number: EFBIG)) }
+        return bytes
     }
 
     /// The environment of this process.

@@ -17,8 +17,9 @@ package nonisolated struct ServiceFlags {
         while let argument = rest.next() {
             let (option, attached) = Self.split(argument)
             switch option {
-            case "--help", "-h": wantsHelp = true
-            case "--check" where attached == nil: wantsCheck = true
+            case "--help", "-h", "--check":
+                guard attached == nil else { throw .needlessValue(name: option) }
+                if option == "--check" { wantsCheck = true } else { wantsHelp = true }
             case "--config":
                 guard let value = attached ?? rest.next() else { throw .missingValue(name: option) }
                 path = value

@@ -18,7 +18,7 @@ nonisolated extension Setting {
             "How long to go on serving after TERM, so that balancers hear of it."
         ),
         .optionalTime("hang-timeout", \.processes.hangTimeout, "Replace a worker that has not got on for so long."),
-        .time("boot-timeout", \.processes.bootTimeout, "How long a worker may take until it serves."),
+        .time("boot-timeout", isPositive: true, \.processes.bootTimeout, "How long a worker may take until it serves."),
         .optionalNumber(
             "max-requests",
             atLeast: 1,
@@ -121,7 +121,7 @@ nonisolated extension Setting {
         letter: "b",
         placeholder: "address",
         kind: .repeatable,
-        summary: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/path. Repeatable.",
+        summary: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/path. Repeatable; a variable has spaces between.",
         expectation: "an address such as 127.0.0.1:8000, [::1]:8000 or unix:/path",
         take: { texts, configuration in
             var addresses: [SocketAddress] = []

@@ -57,18 +57,20 @@ package nonisolated struct Setting: Sendable {
             summary: summary,
             expectation: expectation,
             take: { texts, configuration in
-                guard let text = texts.last else { return nil }
-                guard let value = read(text) else { return text }
-                configuration[keyPath: place] = value
+                for text in texts {
+                    guard let value = read(text) else { return text }
+                    configuration[keyPath: place] = value
+                }
                 return nil
             },
             values: { configuration in write(configuration[keyPath: place]).map { [$0] } ?? [] }
         )
     }
 
-    /// A length of time.
+    /// A length of time, which may have to be longer than none.
     static func time(
         _ name: String,
+        isPositive: Bool = false,
         _ place: any WritableKeyPath<ServiceConfiguration, Duration> & Sendable,
         _ summary: String
     ) -> Setting {
@@ -78,7 +80,9 @@ package nonisolated struct Setting: Sendable {
             place,
             wants: "a time such as 30s, 500ms or 2m",
             summary,
-            read: { SettingText.duration($0) },
+            read: { text in
+                SettingText.duration(text).flatMap { isPositive && $0 == .zero ? nil : $0 }
+            },
             write: { SettingText.text(of: $0) }
         )
     }

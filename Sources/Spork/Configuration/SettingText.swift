@@ -22,7 +22,9 @@ package nonisolated enum SettingText {
         let milliseconds = value * unit.milliseconds
         // A year is longer than anything here may take, and short enough for every clock.
         guard milliseconds <= 366 * 24 * 3_600_000 else { return nil }
-        return .milliseconds(milliseconds)
+        // Shorter than what can be written again is none.
+        guard milliseconds == 0 || milliseconds >= 1 else { return nil }
+        return .milliseconds(milliseconds.rounded())
     }
 
     /// A length of time as it is written: whole seconds or milliseconds.
