@@ -143,6 +143,16 @@ package.targets.append(
     )
 )
 
+// A server that does what it is told; Tests/BlackBox/test_limits.py runs it.
+package.targets.append(
+    .executableTarget(
+        name: "master-probe",
+        dependencies: ["SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "CSporkShims"],
+        path: "Tests/MasterProbe",
+        swiftSettings: house
+    )
+)
+
 // What benchmarks/coroutines compares with its peers; see there.
 package.targets.append(
     .executableTarget(

@@ -12,7 +12,7 @@ nonisolated extension Handover {
         unsetenv(variable)
         defer { close(descriptor) }
         lseek(descriptor, 0, SEEK_SET)
-        guard let text = SystemFile.contents(of: descriptor, atMost: 1 << 20), let handover = Handover(text: text)
+        guard let text = SystemFile.contents(of: descriptor, atMost: 4 << 20), let handover = Handover(text: text)
         else {
             return nil
         }

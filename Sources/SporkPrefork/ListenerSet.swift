@@ -1,5 +1,7 @@
 // The listening sockets of a server: bound by the master, inherited from systemd, or handed over by the program that this one
-// replaces. The master keeps all of them open, so that no connection is refused while workers come and go.
+// replaces. The master keeps all of them open, so that no connection is refused while workers come and go: those of slots that there are
+// no more, too, for closing one resets what the kernel has queued on it. The kernel is only told to give such a one nothing new.
+import CSporkShims
 import Glibc
 import SporkNet
 
@@ -12,6 +14,8 @@ public final class ListenerSet {
     // With `reuseport`, the queues that one slot has for itself.
     private var own: [Int: [Listener]] = [:]
     private let portAddresses: [SocketAddress]
+    // To how many slots connections are dealt; nil while that was never said.
+    private var dealtTo: Int?
     private let settings: ServerSettings
 
     /// Opens the sockets.
@@ -60,19 +64,30 @@ public final class ListenerSet {
 
     /// What the worker in a slot accepts from.
     func listeners(forSlot slot: Int) throws -> [Listener] {
-        if !portAddresses.isEmpty, own[slot] == nil { own[slot] = try Self.bind(portAddresses, settings) }
+        // In the order of the slots, by which the kernel knows them.
+        if !portAddresses.isEmpty {
+            for number in 1...max(1, slot) where own[number] == nil {
+                own[number] = try Self.bind(portAddresses, settings)
+            }
+        }
         return shared + (own[slot] ?? [])
+    }
+
+    /// Has new connections dealt to the first `count` slots only, where each has a queue of its own.
+    ///
+    /// To be called before the workers of slots behind these are told to drain, and when those of new ones serve. Another server that
+    /// listens at the same address is not reckoned with.
+    func deal(toFirst count: Int) {
+        guard let first = own.min(by: { $0.key < $1.key })?.value, own.count > 1 else { return }
+        let wanted = count < own.count ? count : 0
+        guard wanted != dealtTo, wanted != 0 || dealtTo != nil || Handover.inherited != nil else { return }
+        dealtTo = wanted
+        for listener in first { _ = spork_deal_connections(listener.fileDescriptor, UInt32(wanted)) }
     }
 
     /// Closes this process's hold on the sockets of other slots: in a worker, which has no use for them.
     func keepOnly(slot: Int) {
         for (other, listeners) in own where other != slot { listeners.forEach { $0.close() } }
-    }
-
-    /// Closes what only the worker in a slot has used, when there is no such slot any more.
-    func close(slot: Int) {
-        own[slot]?.forEach { $0.close() }
-        own[slot] = nil
     }
 
     /// Closes this process's hold on everything and removes the files of Unix sockets, unless somebody has replaced them.

@@ -54,12 +54,11 @@ extension Master {
             case .configuration: try start(kind) { [configure] in _ = try configure() }
             case .program:
                 var handover = handover(for: .trial)
-                handover.control = -1
-                handover.clients = []
+                (handover.control, handover.pidFile, handover.clients) = (-1, -1, [])
                 let file = try handover.write()
                 defer { Glibc.close(file) }
                 let path = program.path
-                try start(kind) { try Self.execute(path, handover, file) }
+                try start(kind) { try Self.execute(path, handover, file, with: .present) }
             }
         } catch { tell(.checked(kind, failure: "\(error)")) }
     }
@@ -69,16 +68,21 @@ extension Master {
         var ends: [Int32] = [-1, -1]
         let failure = -spork_pipe(&ends)
         guard failure == 0 else { throw SystemError("pipe", number: failure) }
+        let parent = getpid()
         let pid = spork_fork()
         if pid == 0 {
             dup2(ends[1], STDOUT_FILENO)
             dup2(ends[1], STDERR_FILENO)
             let descriptors = processDescriptors.values
             for descriptor in descriptors { Glibc.close(descriptor) }
+            // It has the listeners, and what workers know the master's life by: it must not outlive the master.
+            _ = spork_die_with_parent(parent)
             spork_reset_signals()
             spork_unblock_signals()
             do {
                 try body()
+                // Better known here than when the master has one, too, and can fork no more.
+                try Self.checkThreads()
                 _exit(0)
             } catch {
                 let line = "\(error)\n"
@@ -112,6 +116,8 @@ extension Master {
         guard kind == .configuration else { return tell(.checked(kind, failure: nil)) }
         // It went well in the child a moment ago; now for good.
         do {
+            // What runs until then is what is gone back to.
+            if bodies[supervision.generation] == nil { bodies[supervision.generation] = latestBody }
             latestBody = try configure()
             tell(.checked(kind, failure: nil))
         } catch { tell(.checked(kind, failure: "\(error)")) }
@@ -147,22 +153,39 @@ extension Master {
     func execute() {
         var handover = handover(for: .upgrade)
         handover.program = program.descriptor
-        become(program.path, handover)
+        become(program.path, handover, with: .present)
     }
 
     /// Becomes the program that this one has replaced.
     func revert(because reason: String) {
         guard program.previous >= 0 else { return tell(.executeFailed(reason: reason)) }
-        let path = "/proc/self/fd/\(program.previous)"
-        _ = spork_keep_over_exec(program.previous, true)
-        become(path, handover(for: .revert(reason: reason)))
+        become(previousPath, handover(for: .revert(reason: reason)), with: previousInvocation ?? .present)
     }
 
-    private func become(_ path: String, _ handover: Handover) {
+    /// Becomes the program again that has handed over, with what it has handed over; returns only when that fails.
+    func goBack(_ handover: Handover, because reason: String) {
+        guard handover.purpose == .upgrade, handover.program >= 0,
+            let file = try? {
+                var back = handover
+                (back.purpose, back.program) = (.revert(reason: reason), -1)
+                return try back.write()
+            }()
+        else { return }
+        _ = spork_keep_over_exec(handover.program, true)
+        try? Self.execute("/proc/self/fd/\(handover.program)", handover, file, with: handover.invocation ?? .present)
+    }
+
+    // Kept over exec: should it be a script, its interpreter opens it by this name.
+    private var previousPath: String {
+        _ = spork_keep_over_exec(program.previous, true)
+        return "/proc/self/fd/\(program.previous)"
+    }
+
+    private func become(_ path: String, _ handover: Handover, with invocation: Invocation) {
         do {
             let file = try handover.write()
             defer { Glibc.close(file) }
-            try Self.execute(path, handover, file)
+            try Self.execute(path, handover, file, with: invocation)
         } catch {
             for descriptor in handover.descriptors { _ = spork_keep_over_exec(descriptor, false) }
             tell(.executeFailed(reason: "\(error)"))
@@ -176,15 +199,18 @@ extension Master {
         handover.listeners = listeners.all.map { ($0.descriptor, $0.slot) }
         if let control {
             handover.control = control.descriptor
-            handover.clients = control.clients.values.filter { $0.waitsFor == .upgrade && $0.hasBegun }.map(
-                \.descriptor
-            )
+            handover.clients = control.clients.values.compactMap { client in
+                client.waitsFor.map { Handover.Client(descriptor: client.descriptor, waitsFor: $0) }
+            }
         }
+        handover.pidFile = pidFile?.descriptor ?? -1
+        if purpose == .upgrade { handover.invocation = .present }
         return handover
     }
 
     /// Goes on as the next program.
     func adopt(_ handover: Handover) {
+        (hasSaidReady, previousInvocation) = (true, handover.invocation)
         for entry in handover.supervision.entries { watch(entry.pid) }
         var failure: String?
         if case .revert(let reason) = handover.purpose { failure = reason }
@@ -193,18 +219,14 @@ extension Master {
         for row in supervision.bootingRows where scoreboard?.row(row).state != .booting { tell(.ready(row: row)) }
     }
 
-    private static func execute(_ path: String, _ handover: Handover, _ file: Int32) throws {
+    private static func execute(
+        _ path: String,
+        _ handover: Handover,
+        _ file: Int32,
+        with invocation: Invocation
+    ) throws {
         for descriptor in handover.descriptors + [file] { _ = spork_keep_over_exec(descriptor, true) }
-        var arguments: [UnsafeMutablePointer<CChar>?] = ProcessTitle.arguments.map { strdup($0) } + [nil]
-        var variables: [UnsafeMutablePointer<CChar>?] = []
-        var entry = environ
-        while let variable = entry.pointee {
-            variables.append(variable)
-            entry += 1
-        }
-        variables += [strdup("\(Handover.variable)=\(file)"), nil]
-        let failure = -spork_execute(path, &arguments, &variables)
-        for argument in arguments { free(argument) }
+        let failure = invocation.execute(path, adding: "\(Handover.variable)=\(file)")
         throw SystemError("execute", path, number: failure)
     }
 
@@ -219,6 +241,8 @@ extension Master {
             let worker = Worker(slot: 1, generation: 0, listeners: [], scoreboard: scoreboard, row: 0)
             worker.onReady = { _exit(0) }
             try privileges?.apply(slot: 1)
+            // The change of users has undone it.
+            if let handover { _ = spork_die_with_parent(handover.process) }
             Self.takeWorkerSignals()
             spork_unblock_signals()
             try EventLoop.run { try await body(worker) }

@@ -33,12 +33,18 @@ public final class Master {
     var lifeline: (read: Int32, write: Int32) = (-1, -1)
     var doorbell: Int32 = -1
     var program = Program()
+    // How the program was started that this one has replaced.
+    var previousInvocation: Invocation?
     var processDescriptors: [Int32: Int32] = [:]
     // What generations run; the newest stands for those that are not in here.
     var bodies: [Int: Body] = [:]
     var latestBody: Body?
     var check: RunningCheck?
     var observations = 0
+    var pidFile: PidFile?
+    // Whether a service manager knows that the server serves, and what it was told last.
+    var hasSaidReady = false
+    var saidStatus = ""
     private var pending: [Supervision.Action] = []
     private var isPerforming = false
     private var isFinished = false
@@ -74,22 +80,15 @@ public final class Master {
     /// - Throws: `SystemError` when the system refuses what supervision needs, `ServerGaveUp` when no worker could be started; what
     ///   `configure` throws. No worker is left then.
     public func run(started: @escaping () -> Void) throws {
-        guard spork_thread_count() == 1 else {
-            throw SystemError("fork workers from a process with several threads", number: EINVAL)
-        }
+        try Self.checkThreads()
         ProcessTitle.prepare()
         self.started = started
-        privileges = try Privileges(settings)
-        if let count = settings.mostDescriptors {
-            let failure = -spork_limit_descriptors(UInt64(count))
-            guard failure == 0 else { throw SystemError("allow so many descriptors:", "\(count)", number: failure) }
-        }
-        latestBody = try configure()
         let handover = Handover.inherited
-        if handover?.purpose == .trial { runTrial(handover) }
-        try openDescriptors(handover)
-        let pidFile = settings.pidFile.map { PidFile(path: $0) }
-        try pidFile?.write()
+        do { try prepare(handover) } catch {
+            // Whatever this program cannot do, the one that it was to replace has done until a moment ago.
+            if let handover { goBack(handover, because: "\(error)") }
+            throw error
+        }
         defer { pidFile?.remove() }
         if let handover {
             adopt(handover)
@@ -101,6 +100,19 @@ public final class Master {
         listeners.close()
         control?.close()
         if let failure { throw ServerGaveUp(reason: failure) }
+    }
+
+    // All that can fail before the first worker is forked.
+    private func prepare(_ handover: Handover?) throws {
+        privileges = try Privileges(settings)
+        if let count = settings.mostDescriptors {
+            let failure = -spork_limit_descriptors(UInt64(count))
+            guard failure == 0 else { throw SystemError("allow so many descriptors:", "\(count)", number: failure) }
+        }
+        latestBody = try configure()
+        if handover?.purpose == .trial { runTrial(handover) }
+        try openDescriptors(handover)
+        pidFile = try settings.pidFile.map { try PidFile(path: $0, adopting: handover?.pidFile ?? -1) }
     }
 
     private func turn() {
@@ -127,7 +139,7 @@ public final class Master {
             (lifeline, doorbell) = (handover.lifeline, handover.doorbell)
             program = Program(path: handover.path, previous: handover.program)
             if handover.control >= 0, let path = settings.controlSocket {
-                control = ControlSocket(path: path, adopting: handover.control, clients: handover.clients)
+                control = ControlSocket(path: path, adopting: handover.control, handover.clients)
             }
             return
         }
@@ -146,15 +158,9 @@ public final class Master {
         requests.append(pollfd(fd: doorbell, events: Int16(POLLIN), revents: 0))
         requests += processDescriptors.values.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         if let check { requests.append(pollfd(fd: check.output, events: Int16(POLLIN), revents: 0)) }
-        if let control {
-            requests.append(pollfd(fd: control.descriptor, events: Int16(POLLIN), revents: 0))
-            requests += control.clients.values.map { client in
-                let events = client.unsent.isEmpty ? POLLIN : POLLIN | POLLOUT
-                return pollfd(fd: client.descriptor, events: Int16(events), revents: 0)
-            }
-        }
+        requests += control?.interests(at: Self.now) ?? []
         let watchdog = manager.watchdogInterval == nil ? nil : nextWatchdog
-        let deadline = [supervision.nextDeadline, watchdog].compactMap { $0 }.min()
+        let deadline = [supervision.nextDeadline, watchdog, control?.restsUntil].compactMap { $0 }.min()
         // Rounded up: waking a moment before the deadline would only mean another round.
         let milliseconds = deadline.map { Int32(min(max(0, ($0 - Self.now) * 1000).rounded(.up), 3_600_000)) } ?? -1
         _ = poll(&requests, nfds_t(requests.count), milliseconds)
@@ -175,7 +181,7 @@ public final class Master {
     private func perform(_ action: Supervision.Action) {
         switch action {
         case .fork(let row, let slot, let generation): fork(row: row, slot: slot, generation: generation)
-        case .drain(let pid): signal(SIGTERM, to: pid)
+        case .drain(let pid): drain(pid)
         case .quit(let pid): signal(SIGQUIT, to: pid)
         case .abort(let pid): signal(SIGABRT, to: pid)
         case .kill(let pid): signal(SIGKILL, to: pid)
@@ -188,10 +194,12 @@ public final class Master {
         case .revert(let reason): revert(because: reason)
         case .verdict(let change, let failure): finish(change, failure)
         case .reportHang(let row, let seconds): reportHang(row, seconds)
+        case .reportKill(let row, let reason): reportKill(row, reason)
         case .reportRecycling(let row, let reason):
             guard let row = scoreboard?.row(row) else { return }
             report(.recycled(slot: row.slot, pid: row.pid, reason: reason))
         case .serving:
+            hasSaidReady = true
             showTitle()
             manager.ready(status: statusLine)
             started()

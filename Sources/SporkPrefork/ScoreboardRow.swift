@@ -135,6 +135,15 @@ package nonisolated struct ScoreboardRow {
         }
     }
 
+    /// What is being answered, for people: those that have a text, and how many have none.
+    package var requestSummary: [String] {
+        let texts = requestTexts.map(\.text)
+        let others = requestsInFlight - texts.count
+        // More than one connection can have are no number but what a crash has left.
+        guard !texts.isEmpty, (1..<1 << 20).contains(others) else { return texts }
+        return texts + ["\(others) more"]
+    }
+
     /// Empties the row and gives it to a process that is about to be forked; called by the master.
     func prepare(slot: Int, generation: Int) {
         erase()

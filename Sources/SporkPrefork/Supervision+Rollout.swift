@@ -115,7 +115,7 @@ nonisolated extension Supervision {
     }
 
     /// Starts the reload that was asked for while another change was under way.
-    private mutating func reloadAgain(at now: Double) -> [Action] {
+    mutating func reloadAgain(at now: Double) -> [Action] {
         guard reloadsAgain, !isChanging else { return [] }
         reloadsAgain = false
         return reload(at: now)

@@ -26,7 +26,7 @@ nonisolated extension Supervision {
 
     /// Whether the end of this worker is no surprise: it was asked for.
     package func expectsEnd(of pid: Int32) -> Bool {
-        guard stop == nil, let row = row(of: pid), let process = processes[row] else { return true }
+        guard stop == nil || isAnnouncing, let row = row(of: pid), let process = processes[row] else { return true }
         return process.isRetiring
     }
 
@@ -149,7 +149,6 @@ nonisolated extension Supervision {
         }
         guard slot.current == process.row else { return [] }
         slots[process.slot]?.current = nil
-        if isAnnouncing { return [] }
         if !hasServed {
             failedStarts += 1
             if failedStarts >= limits.mostFailedStarts { return giveUp(what, at: now) }

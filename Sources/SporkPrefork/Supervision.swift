@@ -60,7 +60,7 @@ package nonisolated struct Supervision {
     }
 
     /// A change that somebody waits for.
-    package enum Change: Equatable, Sendable {
+    package enum Change: String, Sendable {
         case reload, upgrade
     }
 
@@ -148,6 +148,8 @@ package nonisolated struct Supervision {
         case verdict(Change, failure: String?)
         /// A worker hangs: say what it is doing.
         case reportHang(row: Int, seconds: Double)
+        /// A worker is killed because its time is over: to get ready, or to finish.
+        case reportKill(row: Int, reason: String)
         /// A worker is being replaced although it is well.
         case reportRecycling(row: Int, reason: String)
         /// All workers serve, for the first time.

@@ -464,7 +464,7 @@ def test_user(start, spork: str, site: Path):
 
 
 def test_reuseport(served):
-    """With a queue for each worker, workers have sockets of their own, which stay when workers are replaced."""
+    """With a queue for each worker, workers have sockets of their own, which stay when workers are replaced, and when there are fewer."""
     server, control = served("-w", "3", "--accept", "reuseport")
     assert listening(server.port) == 3
     for _ in range(60):
@@ -478,9 +478,21 @@ def test_reuseport(served):
     control.wait(lambda now: now["workers_serving"] == 4, "four workers")
     assert listening(server.port) == 4
     control.ask("workers 2")
-    wait_until(lambda: listening(server.port) == 2)
+    control.wait(lambda now: len(now["workers"]) == 2, "the end of two workers")
+    for _ in range(40):
+        assert ask(server).status == 200
     assert control.ask("upgrade")[0].startswith("ok")
-    assert ask(server).status == 200 and listening(server.port) == 2
+    for _ in range(40):
+        assert ask(server).status == 200
+    control.ask("workers 4")
+    control.wait(lambda now: now["workers_serving"] == 4, "four workers again")
+    before = {worker["pid"]: worker["accepted"] for worker in control.status()["workers"]}
+    for _ in range(100):
+        assert ask(server).status == 200
+    control.wait(
+        lambda now: all(worker["accepted"] > before[worker["pid"]] for worker in now["workers"]), "all four taking their share"
+    )
+    assert listening(server.port) == 4
     server.stop()
     assert listening(server.port) == 0
 
