@@ -41,9 +41,34 @@ extension Master {
 
     /// A check that runs.
     struct RunningCheck {
+        /// More of what it says nobody reads.
+        private static let mostBytes = 8192
+
         let kind: Supervision.Check
         let pid: Int32
-        let output: Int32
+        /// What it says comes here; -1 once it has said everything.
+        private(set) var output: Int32
+        private(set) var said: [UInt8] = []
+
+        init(kind: Supervision.Check, pid: Int32, output: Int32) {
+            (self.kind, self.pid, self.output) = (kind, pid, output)
+        }
+
+        /// Reads what it has said, so that it never waits for somebody to do so, nor is woken for twice.
+        mutating func hear() {
+            var bytes = [UInt8](repeating: 0, count: Self.mostBytes)
+            while output >= 0 {
+                let count = read(output, &bytes, bytes.count)
+                if count < 0, errno == EAGAIN || errno == EINTR { return }
+                if count <= 0 { return close() }
+                said += bytes.prefix(min(count, Self.mostBytes - said.count))
+            }
+        }
+
+        mutating func close() {
+            if output >= 0 { Glibc.close(output) }
+            output = -1
+        }
     }
 
     func begin(_ kind: Supervision.Check) {
@@ -101,13 +126,12 @@ extension Master {
     }
 
     func finishCheck(status: Int32) {
-        guard let ended = check else { return }
+        guard var ended = check else { return }
         check = nil
-        var output = [UInt8](repeating: 0, count: 8192)
-        let count = read(ended.output, &output, output.count)
-        Glibc.close(ended.output)
+        ended.hear()
+        ended.close()
         guard status != 0 else { return succeed(ended.kind) }
-        let text = String(decoding: output.prefix(max(0, count)), as: UTF8.self)
+        let text = String(decoding: ended.said, as: UTF8.self)
         let line = text.split(separator: "\n").first.map(String.init) ?? "the check \(Self.reason(status))"
         tell(.checked(ended.kind, failure: line.hasPrefix("spork: ") ? String(line.dropFirst(7)) : line))
     }
@@ -124,10 +148,10 @@ extension Master {
     }
 
     func endCheck() {
-        guard let ended = check else { return }
+        guard var ended = check else { return }
         check = nil
         signal(SIGKILL, to: ended.pid)
-        Glibc.close(ended.output)
+        ended.close()
     }
 
     func finish(_ change: Supervision.Change, _ failure: String?) {

@@ -104,7 +104,7 @@ extension Master {
         pidFile?.leave()
         program.close()
         for descriptor in processDescriptors.values { Glibc.close(descriptor) }
-        if let check { Glibc.close(check.output) }
+        check?.close()
     }
 
     /// Gives signals the meaning they have in a worker; all are still blocked.

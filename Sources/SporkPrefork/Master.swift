@@ -120,6 +120,7 @@ public final class Master {
         // Before the children: a stop explains why they end, and one that was ready before it ended was ready.
         takeSignals()
         hearDoorbell()
+        check?.hear()
         reapChildren()
         answerClients()
         tell(.timePassed)
@@ -157,7 +158,7 @@ public final class Master {
         var requests = [pollfd(fd: signals, events: Int16(POLLIN), revents: 0)]
         requests.append(pollfd(fd: doorbell, events: Int16(POLLIN), revents: 0))
         requests += processDescriptors.values.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        if let check { requests.append(pollfd(fd: check.output, events: Int16(POLLIN), revents: 0)) }
+        if let check, check.output >= 0 { requests.append(pollfd(fd: check.output, events: Int16(POLLIN), revents: 0)) }
         requests += control?.interests(at: Self.now) ?? []
         let watchdog = manager.watchdogInterval == nil ? nil : nextWatchdog
         let deadline = [supervision.nextDeadline, watchdog, control?.restsUntil].compactMap { $0 }.min()

@@ -100,8 +100,8 @@ def test_user_and_group(start, site: Path, tmp_path: Path):
     user = pwd.getpwnam(name)
     pid_file, path, control = tmp_path / "pid", tmp_path / "http", Control(str(tmp_path / "control"))
     server = start(
-        site, "-w", "2", "--user", name, "--group", "games", "--pid-file", pid_file, "--control", control.path, "-b", f"unix:{path}",
-        "--max-memory", "1G",
+        site, "-w", "2", "--user", name, "--group", "games", "--pid-file", pid_file, "--control", control.path, "--max-memory", "1G",
+        bind=f"unix:{path}",
     )
     expected = {str(group) for group in os.getgrouplist(name, other.gr_gid)}
     old = server.workers()
@@ -124,7 +124,6 @@ def test_user_and_group(start, site: Path, tmp_path: Path):
         connection.connect(str(path))
         connection.sendall(REQUEST)
         assert read_answer(stream).status == 200
-    assert ask(server).status == 200
     assert pid_file.read_text() == f"{server.master}\n"
     server.stop()
     assert not pid_file.exists() and not path.exists() and not os.path.exists(control.path)
@@ -250,7 +249,7 @@ def test_age(probe):
     print(f"ages at the end: {[round(age, 2) for age in ends.values()]}")
     # Looked at once a second; the third slot has two hundredths more.
     assert all(3.9 <= age <= 7 for age in ends.values()), ends
-    assert len(re.findall(r"is 4 s old; it is replaced", server.said)) >= 3
+    assert len(re.findall(r"is [4-6] s old; it is replaced", server.said)) >= 3
 
 
 # MARK: descriptors, processes, threads
@@ -304,23 +303,24 @@ def test_no_more_processes(spork: str, site: Path, tmp_path: Path):
         if str(parent).startswith("/tmp/"):
             parent.chmod(parent.stat().st_mode | 0o011)
     control = Control(f"{folder}/control")
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     server = Server(
         [str(binary), "serve", "/usr/share", "-w", "2", "-b", "127.0.0.1:0", "--control", control.path],
-        user=user, group=user, extra_groups=[],
+        user=user, group=user, extra_groups=[], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (3, hard)),
     )
     try:
-        [first, second] = server.workers()
-        resource.prlimit(server.master, resource.RLIMIT_NPROC, (2, -1))
-        os.kill(first, signal.SIGKILL)
-        # Under a limit of two there is room for the master and the other worker.
-        wait_until(lambda: server.workers() == [second])
+        workers = server.workers()
+        assert control.ask("workers 3")[0] == "ok 3 workers"
         time.sleep(1.5)
+        # There may be a master and two workers.
+        assert server.workers() == workers and control.status()["workers_serving"] == 2
         assert server.exchange(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
         assert control.ask("reload")[0] == "failed fork: resource temporarily unavailable"
-        assert control.status()["generation"] == 1 and server.workers() == [second]
+        assert control.status()["generation"] == 1 and server.workers() == workers
         assert ticks(server.master) < 50
-        resource.prlimit(server.master, resource.RLIMIT_NPROC, (1000, -1))
-        control.wait(lambda now: now["workers_serving"] == 2, "the second worker", 35)
+        # As the user himself: root may be without the right to change limits of others.
+        subprocess.run(["prlimit", "--pid", str(server.master), "--nproc=1000:"], user=user, group=user, extra_groups=[], check=True)
+        control.wait(lambda now: now["workers_serving"] == 3, "the third worker", 35)
         assert control.ask("reload")[0].startswith("ok")
         server.stop()
         said = server.process.stderr.read().decode()
@@ -385,6 +385,20 @@ def test_configuration_that_cannot_be_had(probe, words: str):
     assert {server.ask()[0] for _ in range(10)} == {"first"}
     if words == "stuck second":
         assert "was not ready after 1.0 s; it is killed" in server.said
+
+
+def test_check_that_talks(probe):
+    """What a check says keeps neither the check nor the master busy."""
+    server = probe(workers=1)
+    server.file.write_text("talkative second")
+    before = ticks(server.master)
+    os.kill(server.master, signal.SIGHUP)
+    wait_until(lambda: len(server.workers()) == 2)
+    time.sleep(0.8)  # Most of the second that the check takes.
+    spent = ticks(server.master) - before
+    # The master reads it once more itself, asleep most of the time.
+    server.control.wait(lambda now: now["generation"] == 2 and not now["changing"], "the reload", 10)
+    assert spent < 20 and server.ask()[0] == "second"
 
 
 def test_master_killed_while_a_check_runs(probe):
@@ -663,3 +677,32 @@ def test_read_only_root_for_real(spork: str, site: Path, tmp_path: Path):
     finally:
         if server.process.poll() is None:
             server.kill()
+
+
+# MARK: budgets
+
+
+def test_budgets(start, spork: str, site: Path):
+    """The design's budgets, with slack for slow machines: 50 ms from the start to the first byte, and 15 MiB for a master and four workers."""
+    if "release" not in str(Path(spork).resolve()):
+        pytest.skip("budgets are those of the release build")
+    times = []
+    for _ in range(11):
+        begin = time.monotonic()
+        server = start(site, "-w", "4")
+        with server.connect() as connection:
+            connection.sendall(REQUEST)
+            assert connection.recv(1)
+        times.append((time.monotonic() - begin) * 1000)
+        if len(times) < 11:
+            server.stop()
+    for _ in range(200):
+        assert ask(server).status == 200
+    sizes = []
+    for pid in [server.master, *server.workers()]:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        sizes.append(int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1]))
+    server.stop()
+    print(f"first byte after {sorted(times)[5]:.1f} ms (median of 11), {sum(sizes) / 1024:.1f} MiB: {sizes} KiB")
+    assert sorted(times)[5] <= 100
+    assert sum(sizes) <= 18 << 10

@@ -4,6 +4,7 @@
 //     NAME           what it answers
 //     broken         there is no such configuration
 //     endless        reading it never ends
+//     talkative NAME reading it takes a second and says a lot
 //     threaded       reading it leaves a second thread behind
 //     failing NAME   workers end before they serve
 //     stuck NAME     workers never come to serve
@@ -32,6 +33,10 @@ func words(in path: String) throws -> [String] {
     return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(whereSeparator: \.isWhitespace).map(
         String.init
     )
+}
+
+nonisolated func sleepForever(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    while true { pause() }
 }
 
 var kept: [[UInt8]] = []
@@ -78,16 +83,14 @@ do {
         switch words.first {
         case "broken": throw Refused(description: "the configuration is broken")
         case "endless": while true {}
+        case "talkative":
+            for _ in 0..<10 {
+                say(String(repeating: "a lot to say ", count: 2000), to: STDERR_FILENO)
+                usleep(100_000)
+            }
         case "threaded":
             var thread = pthread_t()
-            pthread_create(
-                &thread,
-                nil,
-                { _ in
-                    while true { pause() }
-                },
-                nil
-            )
+            pthread_create(&thread, nil, { sleepForever($0) }, nil)
         default: break
         }
         let name = words.last ?? ""
