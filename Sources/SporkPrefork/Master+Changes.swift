@@ -100,6 +100,7 @@ extension Master {
             dup2(ends[1], STDERR_FILENO)
             let descriptors = processDescriptors.values
             for descriptor in descriptors { Glibc.close(descriptor) }
+            ProcessTitle.set("spork: check before a reload or an upgrade")
             // It has the listeners, and what workers know the master's life by: it must not outlive the master.
             _ = spork_die_with_parent(parent)
             spork_reset_signals()
@@ -130,9 +131,12 @@ extension Master {
         check = nil
         ended.hear()
         ended.close()
-        guard status != 0 else { return succeed(ended.kind) }
+        let passed = ended.kind == .program ? Handover.trialPassed << 8 : 0
+        guard status != passed else { return succeed(ended.kind) }
         let text = String(decoding: ended.said, as: UTF8.self)
-        let line = text.split(separator: "\n").first.map(String.init) ?? "the check \(Self.reason(status))"
+        let line =
+            text.split(separator: "\n").first.map(String.init)
+            ?? (status == 0 ? "the program does not know how to take over" : "the check \(Self.reason(status))")
         tell(.checked(ended.kind, failure: line.hasPrefix("spork: ") ? String(line.dropFirst(7)) : line))
     }
 
@@ -257,13 +261,14 @@ extension Master {
     /// Runs this program's body as the one worker of a trial: it has to become ready, and serves nobody.
     func runTrial(_ handover: Handover?) -> Never {
         do {
+            ProcessTitle.set("spork: trial before an upgrade")
             // Whether the layout is the same: the workers that run go on writing to it.
             if let handover { _ = try Scoreboard(adopting: handover.scoreboard) }
             guard let body = latestBody else { _exit(1) }
             let scoreboard = try Scoreboard()
             scoreboard.prepare(0, slot: 1, generation: 0)
             let worker = Worker(slot: 1, generation: 0, listeners: [], scoreboard: scoreboard, row: 0)
-            worker.onReady = { _exit(0) }
+            worker.onReady = { _exit(Handover.trialPassed) }
             try privileges?.apply(slot: 1)
             // The change of users has undone it.
             if let handover { _ = spork_die_with_parent(handover.process) }
