@@ -18,6 +18,8 @@ extension Master {
         case reloaded(generation: Int, failure: String?)
         /// An upgrade has come to its end; nil when it went well.
         case upgraded(generation: Int, failure: String?)
+        /// So much was not said, because nobody read standard error.
+        case untold(Int)
         /// Workers drain, and none is started.
         case paused
 
@@ -40,6 +42,7 @@ extension Master {
             case .upgraded(let generation, nil):
                 "upgrade: all workers are of generation \(generation), of the new program"
             case .upgraded(_, let failure?): "upgrade: nothing was changed: \(failure)"
+            case .untold(let count): "standard error was full; \(count) messages were lost"
             case .paused: "all workers drain; HUP or TTIN starts them again"
             }
         }

@@ -19,7 +19,8 @@ public final class Master {
 
     let settings: ServerSettings
     let listeners: ListenerSet
-    let report: (Report) -> Void
+    private let tellOperator: (Report) -> Void
+    private var untold = 0
     let configure: () throws -> Body
 
     var supervision: Supervision
@@ -58,7 +59,7 @@ public final class Master {
     /// - Parameters:
     ///   - listeners: what the workers accept from.
     ///   - settings: how processes are run.
-    ///   - report: told about what an operator should know.
+    ///   - report: told about what an operator should know; not called while standard error takes nothing, because nobody reads it.
     ///   - configure: reads whatever the server goes by and returns what each worker runs. It is called at the start and for every reload:
     ///     then in a process of its own first, so that one that throws, crashes or hangs changes nothing.
     public init(
@@ -67,7 +68,8 @@ public final class Master {
         report: @escaping (Report) -> Void,
         configure: @escaping () throws -> Body
     ) {
-        (self.listeners, self.settings, self.report, self.configure) = (listeners, settings, report, configure)
+        (self.listeners, self.settings, self.configure) = (listeners, settings, configure)
+        tellOperator = report
         supervision = Supervision(limits: settings.limits, mostRows: Scoreboard.rowCount)
     }
 
@@ -165,6 +167,18 @@ public final class Master {
         // Rounded up: waking a moment before the deadline would only mean another round.
         let milliseconds = deadline.map { Int32(min(max(0, ($0 - Self.now) * 1000).rounded(.up), 3_600_000)) } ?? -1
         _ = poll(&requests, nfds_t(requests.count), milliseconds)
+    }
+
+    /// Says what an operator should know, unless that would have the master wait: workers have to be looked after whoever reads.
+    func report(_ report: Report) {
+        var log = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        guard poll(&log, 1, 0) != 0 else {
+            untold += 1
+            return
+        }
+        if untold > 0 { tellOperator(.untold(untold)) }
+        untold = 0
+        tellOperator(report)
     }
 
     /// Tells supervision what happened and does what it asks for.

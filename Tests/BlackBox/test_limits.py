@@ -500,6 +500,36 @@ def test_program_that_is_gone_back_to_runs_as_it_was_started(spork: str, site: P
             server.kill()
 
 
+@pytest.mark.parametrize(
+    "more,said",
+    [("--user no-such-user", "find the user no-such-user"), ("--pid-file /no-such-directory/pid", "write /no-such-directory/pid")],
+)
+def test_program_that_cannot_be_master_is_left_again(spork: str, site: Path, tmp_path: Path, more: str, said: str):
+    """A new program that passes its trial but cannot do what a master has to gives its place back, and the same workers go on."""
+    binary = tmp_path / "spork"
+    shutil.copy(spork, binary)
+    control = Control(str(tmp_path / "control"))
+    server = Server([str(binary), "serve", str(site), "-w", "2", "-b", "127.0.0.1:0", "--control", control.path])
+    try:
+        workers = server.workers()
+        script = f"#!/bin/sh\nif [ $$ = {server.master} ]; then exec {spork} \"$@\" {more}; fi\nexec {spork} \"$@\"\n"
+        binary.unlink()
+        binary.write_text(script)
+        binary.chmod(0o755)
+        verdict, _ = control.ask("upgrade")
+        assert verdict.startswith("failed ") and said in verdict
+        assert server.workers() == workers and control.status()["generation"] == 1
+        assert ask(server).status == 200
+        # All is as it was: it can be upgraded to what works.
+        binary.unlink()
+        shutil.copy(spork, binary)
+        assert control.ask("upgrade")[0].startswith("ok")
+        server.stop()
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
 def environment(pid: int) -> bytes:
     """The environment that a program was started with: what its title has left of it, and what the program has copied."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
@@ -539,6 +569,31 @@ def test_killed_after_its_time_is_reported(start, site: Path):
         assert time.monotonic() - begin >= 0.9
     server.stop()
     assert re.search(r"worker 1 \(pid \d+\) has not ended in time; it is killed; it was answering GET /20m.bin", server.process.stderr.read().decode())
+
+
+def test_nobody_reads_what_the_master_says(start, site: Path):
+    """A standard error that is full keeps no worker from being replaced; what was lost is counted."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    server = start(site, "-w", "2", stderr=writing)
+    os.close(writing)
+    for _ in range(5):
+        [first, second] = wait_until(lambda: len(server.workers()) == 2 and server.workers())
+        # Older than a second, so that its end is no failure that is waited after.
+        time.sleep(1.05)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: len(server.workers()) == 2 and first not in server.workers(), 3, "a new worker")
+        assert ask(server).status == 200
+    text = os.read(reading, 1 << 20)
+    assert text.strip(b"x") == b""
+    os.kill(server.workers()[0], signal.SIGKILL)
+    assert os.read(reading, 1000).startswith(b"spork: standard error was full; 5 messages were lost\n")
+    os.close(reading)
+    server.stop()
 
 
 # MARK: a queue for each worker
