@@ -118,7 +118,8 @@ def test_user_and_group(start, site: Path, tmp_path: Path):
     check()
     assert control.ask("reload")[0].startswith("ok") and control.ask("upgrade")[0].startswith("ok")
     assert control.ask("workers 3")[0].startswith("ok")
-    wait_until(lambda: len(server.workers()) == 3 and not set(old) & set(server.workers()))
+    control.wait(lambda now: now["workers_serving"] == 3 == len(now["workers"]), "three workers")
+    assert not set(old) & set(server.workers())
     check()
     with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as stream:
         connection.connect(str(path))
@@ -339,6 +340,7 @@ def test_second_thread(probe):
     assert len(os.listdir(f"/proc/{server.master}/task")) == 1
     server.file.write_text("second")
     assert server.control.ask("reload")[0] == "ok generation 2"
+    server.control.wait(lambda now: len(now["workers"]) == 2, "the end of the old workers")
     assert server.ask()[0] == "second"
 
 
@@ -370,6 +372,7 @@ def test_failed_rollout_goes_back_to_the_old_configuration(probe):
     assert {server.ask()[0] for _ in range(20)} == {"first"}
     server.file.write_text("third")
     assert server.control.ask("reload")[0].startswith("ok")
+    server.control.wait(lambda now: len(now["workers"]) == 2, "the end of the old workers")
     assert {server.ask()[0] for _ in range(20)} == {"third"}
 
 
@@ -398,6 +401,7 @@ def test_check_that_talks(probe):
     spent = ticks(server.master) - before
     # The master reads it once more itself, asleep most of the time.
     server.control.wait(lambda now: now["generation"] == 2 and not now["changing"], "the reload", 10)
+    server.control.wait(lambda now: len(now["workers"]) == 1, "the end of the old worker")
     assert spent < 20 and server.ask()[0] == "second"
 
 
