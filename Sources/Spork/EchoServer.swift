@@ -1,37 +1,27 @@
 // spork echo as a library call: whatever a client sends comes back. The smallest real server on this house's floors: what it costs is what
 // the loop, the coroutines and the streams cost.
-import Glibc
 import SporkLoop
 import SporkNet
 import SporkPrefork
 
 /// A server that sends everything back, over TCP and Unix sockets.
-public final class EchoServer {
+package enum EchoServer {
     /// How much is read at once.
     private nonisolated static let bufferSize = 64 * 1024
-
-    private let listeners: ListenerSet
-    private let settings: ServerSettings
-
-    /// Binds the addresses; nothing is served yet.
-    ///
-    /// - Parameters:
-    ///   - addresses: where to listen; without any, and without sockets from systemd, at 127.0.0.1:9000.
-    ///   - settings: how the processes are run.
-    /// - Throws: `SystemError`, naming what could not be bound.
-    public init(addresses: [SocketAddress], settings: ServerSettings) throws {
-        listeners = try ListenerSet(addresses, standard: .loopback(port: 9000), settings: settings)
-        self.settings = settings
-    }
 
     /// Serves until a signal ends it; see `Master.run`.
     ///
     /// - Parameters:
+    ///   - source: what the server goes by.
     ///   - started: called once with a line for people: where, by whom.
     ///   - report: called with a line about anything an operator should know.
-    public func run(started: @escaping (String) -> Void, report: @escaping (String) -> Void) throws {
-        let banner = banner
-        let master = Master(listeners: listeners, settings: settings, report: { report("\($0)") }) {
+    /// - Throws: `ConfigurationError`; `SystemError`, naming what could not be bound.
+    package static func run(
+        _ source: ConfigurationSource,
+        started: @escaping (String) -> Void,
+        report: @escaping (String) -> Void
+    ) throws {
+        let service = Service(source, standard: .loopback(port: 9000)) { _ in
             { worker in
                 // One for all connections of the worker: no bytes are in it while a coroutine is suspended.
                 let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferSize, alignment: 64)
@@ -39,13 +29,11 @@ public final class EchoServer {
                 try await worker.serve { EchoConnection($0, buffer) }
             }
         }
-        try master.run { started(banner) }
-    }
-
-    private var banner: String {
-        let places = listeners.addresses.map { $0.isLocal ? "\($0)" : "tcp://\($0)" }
-        let processes = settings.workers == 1 ? "1 worker" : "\(settings.workers) workers"
-        return "Spork echoes at \(places.joined(separator: ", ")) · master \(getpid()) · \(processes) · Ctrl-C ends it"
+        try service.run(
+            banner: { listeners, _ in "Spork echoes at \(Service.places(listeners, scheme: "tcp"))" },
+            say: started,
+            report: report
+        )
     }
 }
 

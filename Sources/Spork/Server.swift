@@ -10,12 +10,13 @@ import SporkPrefork
 public enum Server {
     /// Serves what `body` returns until a signal ends it.
     ///
-    /// Reads `--bind` and `--workers` from the command line, binds, and forks. What is wrong with the command line, or cannot be bound, is
-    /// said in one line, and ends the process; `--help` is answered.
+    /// Reads the flags of `spork serve` from the command line, `SPORK_` variables and the file that `--config` names; binds, and forks. What is
+    /// wrong with them, or cannot be bound, is said in one line, and ends the process: with exit code 2 when it is the command line, else with
+    /// 1. `--help` is answered, and `--check` shows what holds.
     ///
     /// - Parameters:
-    ///   - configuration: limits and times of the connections.
-    ///   - settings: how the processes are run, where the command line says nothing else.
+    ///   - configuration: limits and times of the connections, where nobody says anything else.
+    ///   - settings: how the processes are run, where nobody says anything else.
     ///   - body: runs once in each worker, on its loop, before it serves. What it throws ends the worker, and a new one is tried.
     /// - Throws: what `Master.run` throws.
     public static func main(
@@ -24,43 +25,44 @@ public enum Server {
         _ body: @escaping @MainActor (Worker) async throws -> Router
     ) throws {
         let name = CommandLine.arguments.first.map { String($0.split(separator: "/").last ?? "") } ?? "server"
-        let options: ServerOptions
-        do { options = try ServerOptions(CommandLine.arguments.dropFirst(), settings) } catch {
-            if error == .helpWanted {
-                write(ServerOptions.help(for: name), to: STDOUT_FILENO)
+        var defaults = ServiceConfiguration()
+        defaults.http = configuration
+        if let settings { (defaults.processes, defaults.workers) = (settings, settings.workers) }
+        let standard = SocketAddress.loopback(port: 8000)
+        do {
+            let flags = try ServiceFlags(CommandLine.arguments.dropFirst(), Setting.ofService)
+            if flags.wantsHelp {
+                write(ServiceFlags.help(for: name, Setting.ofService, defaults: defaults), to: STDOUT_FILENO)
                 exit(0)
             }
-            write("\(name): \(error); see '\(name) --help'\n", to: STDERR_FILENO)
-            exit(2)
-        }
-        let listeners: ListenerSet
-        do {
-            listeners = try ListenerSet(
-                options.addresses,
-                standard: .loopback(port: 8000),
-                settings: options.settings
+            let source = ConfigurationSource(
+                Setting.ofService,
+                defaults: defaults,
+                flags: flags.values,
+                path: flags.path
+            )
+            if flags.wantsCheck {
+                write(try source.effective().text(standard: standard), to: STDOUT_FILENO)
+                exit(0)
+            }
+            let service = Service(source, standard: standard) { configuration in
+                { worker in
+                    let router = try await body(worker)
+                    if configuration.allowsTrace { router.allowsTrace = true }
+                    let server = HTTPServer(configuration.http, row: worker.row, router: router)
+                    try await worker.serve { server.handler(for: $0) }
+                }
+            }
+            try service.run(
+                banner: { listeners, _ in "\(name) serves at \(Service.places(listeners, scheme: "http"))" },
+                say: { write("\($0)\n", to: STDOUT_FILENO) },
+                report: { write("\(name): \($0)\n", to: STDERR_FILENO) }
             )
         } catch {
-            write("\(name): \(error)\n", to: STDERR_FILENO)
-            exit(1)
+            let isMisuse = (error as? ConfigurationError)?.isMisuse == true
+            write("\(name): \(error)\(isMisuse ? "; see '\(name) --help'" : "")\n", to: STDERR_FILENO)
+            exit(isMisuse ? 2 : 1)
         }
-        let report: (Master.Report) -> Void = { write("\(name): \($0)\n", to: STDERR_FILENO) }
-        let master = Master(listeners: listeners, settings: options.settings, report: report) {
-            { worker in
-                let router = try await body(worker)
-                if options.allowsTrace { router.allowsTrace = true }
-                let server = HTTPServer(configuration, row: worker.row, router: router)
-                try await worker.serve { server.handler(for: $0) }
-            }
-        }
-        let banner = banner(name, listeners, options.settings.workers)
-        try master.run { write(banner, to: STDOUT_FILENO) }
-    }
-
-    private static func banner(_ name: String, _ listeners: ListenerSet, _ workers: Int) -> String {
-        let places = listeners.addresses.map { $0.isLocal ? "\($0)" : "http://\($0)" }
-        return "\(name) serves at \(places.joined(separator: ", ")) · master \(getpid()) · "
-            + "\(workers == 1 ? "1 worker" : "\(workers) workers") · Ctrl-C ends it\n"
     }
 
     // Unbuffered: nothing is left to be written twice after a fork.

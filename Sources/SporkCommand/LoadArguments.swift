@@ -1,6 +1,7 @@
 // The arguments of spork bench that are more than a number: how results are printed, rates, arrivals, content, sweeps.
 import ArgumentParser
 import Glibc
+import Spork
 import SporkLoad
 import SporkNet
 
@@ -127,7 +128,7 @@ struct SweepArgument: ExpressibleByArgument {
     init?(argument: String) {
         guard argument.hasPrefix("workers=") else { return nil }
         let fields = argument.dropFirst("workers=".count).split(separator: ",", omittingEmptySubsequences: false)
-        workers = fields.compactMap { Int($0) }.filter { (1...WorkerCount.most).contains($0) }
+        workers = fields.compactMap { Int($0) }.filter { (1...Setting.mostWorkers).contains($0) }
         guard workers.count == fields.count else { return nil }
     }
 }

@@ -2,6 +2,7 @@
 // 0 it went well, 1 it could not be done, 2 it was called wrongly, 130 it was interrupted.
 import ArgumentParser
 import Glibc
+import Spork
 
 @main
 enum Main {
@@ -14,10 +15,12 @@ enum Main {
         } catch {
             // Help and version come as errors with exit code 0 too, and so does a missing subcommand.
             if SporkCommand.exitCode(for: error).isSuccess || error is CleanExit { SporkCommand.exit(withError: error) }
-            let isMisuse = SporkCommand.exitCode(for: error) == .validationFailure
+            let isOurs = error is ConfigurationError
+            let isMisuse =
+                (error as? ConfigurationError)?.isMisuse ?? (SporkCommand.exitCode(for: error) == .validationFailure)
             // The first line says it; what may follow are guesses at what was meant.
             let misuse = SporkCommand.message(for: error).prefix { $0 != "\n" }
-            let message = isMisuse ? String(misuse) : "\(error)"
+            let message = isMisuse && !isOurs ? String(misuse) : "\(error)"
             Console.complain(message + (isMisuse ? "; see 'spork help'" : ""))
             Glibc.exit(isMisuse ? 2 : 1)
         }
@@ -29,7 +32,7 @@ struct SporkCommand: ParsableCommand {
         commandName: "spork",
         abstract: "The pre-fork coroutine server for Swift.",
         version: "0.1.0",
-        subcommands: [ServeCommand.self, EchoCommand.self, BenchCommand.self, CtlCommand.self]
+        subcommands: [ServeCommand.self, EchoCommand.self, BenchCommand.self, CtlCommand.self, CheckCommand.self]
     )
 }
 

@@ -8,7 +8,7 @@ import Glibc
 /// Reads the content of one request.
 package nonisolated struct BodyDecoder {
     /// Limits on what surrounds the content in the chunked coding, in bytes unless they say otherwise.
-    package struct Limits: Sendable {
+    package nonisolated struct Limits: Sendable {
         /// The line before a chunk: its size and extensions, without the line end.
         package var chunkLine = 256
         /// All extensions of a message, which nobody needs.

@@ -9,7 +9,7 @@ public typealias Handler = @MainActor (Request) async throws -> Response
 /// Serves HTTP/1 on the connections of one worker.
 public final class HTTPServer {
     /// Limits and times of a server's connections.
-    public struct Configuration {
+    public nonisolated struct Configuration: Sendable {
         /// How long the head of a request may take from its first byte on.
         public var headerTimeout: Duration = .seconds(10)
         /// How long it may still take when the server drains, and how long a connection without a request is kept then.

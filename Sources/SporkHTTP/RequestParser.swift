@@ -8,7 +8,7 @@ import Glibc
 /// Reads the heads of one connection's requests, one after the other.
 package nonisolated struct RequestParser {
     /// Limits, in bytes unless they say otherwise.
-    package struct Limits: Sendable {
+    package nonisolated struct Limits: Sendable {
         /// The request line without its line end.
         ///
         /// At least 8000 should be (RFC 9112, 3).

@@ -100,6 +100,9 @@ public final class Listener {
     /// The socket's number, to be handed over to another program; -1 once this is closed.
     package var fileDescriptor: Int32 { descriptor }
 
+    /// Has the kernel keep so many connections until they are accepted, from now on (listen(2)).
+    package func setBacklog(_ backlog: Int32) { _ = Glibc.listen(descriptor, backlog) }
+
     /// Binds several addresses, or none: when one cannot be had, the socket files of those before it do not stay behind.
     ///
     /// - Throws: `SystemError`, naming the one that could not be had.

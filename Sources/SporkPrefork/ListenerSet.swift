@@ -8,15 +8,21 @@ import SporkNet
 /// What a server listens on.
 public final class ListenerSet {
     /// Where the server listens, with the ports that the kernel chose.
-    public let addresses: [SocketAddress]
+    public var addresses: [SocketAddress] { shared.map(\.address) + portAddresses }
 
-    private var shared: [Listener] = []
+    var shared: [Listener] = []
+    // While a change is under way: what will be listened on as well, and what will not be any more.
+    var added: [Listener] = []
+    var removed: [Listener] = []
     // With `reuseport`, the queues that one slot has for itself.
     private var own: [Int: [Listener]] = [:]
-    private let portAddresses: [SocketAddress]
     // To how many slots connections are dealt; nil while that was never said.
     private var dealtTo: Int?
+    let portAddresses: [SocketAddress]
+    let standard: SocketAddress?
     private let settings: ServerSettings
+
+    var accept: ServerSettings.AcceptMode { settings.accept }
 
     /// Opens the sockets.
     ///
@@ -28,7 +34,7 @@ public final class ListenerSet {
     ///   - standard: where to listen when there are no addresses and systemd passes no sockets.
     /// - Throws: `SystemError`, naming what could not be had; nothing is left behind then.
     public init(_ addresses: [SocketAddress], standard: SocketAddress? = nil, settings: ServerSettings) throws {
-        self.settings = settings
+        (self.settings, self.standard) = (settings, standard)
         let wanted: [SocketAddress]
         if let handover = Handover.inherited {
             for (descriptor, slot) in handover.listeners {
@@ -53,7 +59,6 @@ public final class ListenerSet {
         }
         if own[1]?.isEmpty == true { own[1] = nil }
         portAddresses = own.min { $0.key < $1.key }?.value.map(\.address) ?? []
-        self.addresses = shared.map(\.address) + portAddresses
     }
 
     /// Everything that is open, with the slot it belongs to, 0 for all.
@@ -63,14 +68,16 @@ public final class ListenerSet {
     }
 
     /// What the worker in a slot accepts from.
-    func listeners(forSlot slot: Int) throws -> [Listener] {
+    ///
+    /// - Parameter isNew: it belongs to the generation with which a change begins to hold.
+    func listeners(forSlot slot: Int, isNew: Bool) throws -> [Listener] {
         // In the order of the slots, by which the kernel knows them.
         if !portAddresses.isEmpty {
             for number in 1...max(1, slot) where own[number] == nil {
                 own[number] = try Self.bind(portAddresses, settings)
             }
         }
-        return shared + (own[slot] ?? [])
+        return shared.filter { !isNew || !isRemoved($0) } + (isNew ? added : []) + (own[slot] ?? [])
     }
 
     /// Has new connections dealt to the first `count` slots only, where each has a queue of its own.
@@ -85,14 +92,17 @@ public final class ListenerSet {
         for listener in first { _ = spork_deal_connections(listener.fileDescriptor, UInt32(wanted)) }
     }
 
-    /// Closes this process's hold on the sockets of other slots: in a worker, which has no use for them.
-    func keepOnly(slot: Int) {
+    /// Closes this process's hold on what belongs to others: in a worker, which has no use for it, and would keep the sockets alive.
+    func keepOnly(slot: Int, isNew: Bool) {
         for (other, listeners) in own where other != slot { listeners.forEach { $0.close() } }
+        for listener in isNew ? removed : added { listener.close() }
     }
+
+    private func isRemoved(_ listener: Listener) -> Bool { removed.contains { $0 === listener } }
 
     /// Closes this process's hold on everything and removes the files of Unix sockets, unless somebody has replaced them.
     func close() {
-        for listener in shared + own.values.flatMap({ $0 }) {
+        for listener in shared + added + own.values.flatMap({ $0 }) {
             // While it is open: then it cannot be another's.
             listener.removeSocketFile()
             listener.close()

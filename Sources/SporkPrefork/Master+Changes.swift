@@ -76,7 +76,7 @@ extension Master {
         manager.reloading()
         do {
             switch kind {
-            case .configuration: try start(kind) { [configure] in _ = try configure() }
+            case .configuration: try start(kind) { _ = try nextPlan() }
             case .program:
                 var handover = handover(for: .trial)
                 (handover.control, handover.pidFile, handover.clients) = (-1, -1, [])
@@ -145,8 +145,10 @@ extension Master {
         // It went well in the child a moment ago; now for good.
         do {
             // What runs until then is what is gone back to.
-            if bodies[supervision.generation] == nil { bodies[supervision.generation] = latestBody }
-            latestBody = try configure()
+            if plans[supervision.generation] == nil { plans[supervision.generation] = latestPlan }
+            let next = try nextPlan()
+            try listeners.change(to: next.addresses, backlog: next.settings.backlog)
+            latestPlan = next
             tell(.checked(kind, failure: nil))
         } catch { tell(.checked(kind, failure: "\(error)")) }
     }
@@ -158,14 +160,42 @@ extension Master {
         ended.close()
     }
 
+    /// What the server shall go by from now on.
+    ///
+    /// - Throws: what is wrong with it.
+    private func nextPlan() throws -> PreparedPlan {
+        let next = try PreparedPlan(plan())
+        if let setting = next.settings.firstThatNeedsRestart(comparedWith: settings) {
+            throw NeedsRestart(setting: setting)
+        }
+        try listeners.check(next.addresses)
+        return next
+    }
+
+    /// Goes by a plan from now on.
+    func adopt(_ plan: PreparedPlan?, for generation: Int) {
+        guard let plan else { return }
+        plans[generation] = plan
+        latestPlan = plan
+        supervision.limits = plan.settings.limits
+    }
+
     func finish(_ change: Supervision.Change, _ failure: String?) {
         let generation = supervision.generation
         if failure == nil {
-            bodies = bodies.filter { $0.key == generation }
+            let before = plans.filter { $0.key < generation }.max { $0.key < $1.key }?.value
+            plans = plans.filter { $0.key == generation }
             program.forgetPrevious()
+            // What an operator has changed by TTIN stays, unless the configuration has changed as well.
+            if change == .reload, let workers = latestPlan?.settings.workers,
+                workers != (before?.settings ?? settings).workers
+            {
+                tell(.resize(workers))
+            }
         } else {
-            bodies[supervision.lastGeneration] = nil
-            latestBody = bodies[generation] ?? latestBody
+            listeners.abandonChange()
+            plans[supervision.lastGeneration] = nil
+            adopt(plans[generation] ?? latestPlan, for: generation)
         }
         control?.finish(change, failure.map { "failed \($0)\n" } ?? "ok generation \(generation)\n")
         report(
@@ -187,26 +217,21 @@ extension Master {
     /// Becomes the program that this one has replaced.
     func revert(because reason: String) {
         guard program.previous >= 0 else { return tell(.executeFailed(reason: reason)) }
-        become(previousPath, handover(for: .revert(reason: reason)), with: previousInvocation ?? .present)
+        var handover = handover(for: .revert(reason: reason))
+        handover.program = program.previous
+        become("/proc/self/fd/\(program.previous)", handover, with: previousInvocation ?? .present)
     }
 
-    /// Becomes the program again that has handed over, with what it has handed over; returns only when that fails.
-    func goBack(_ handover: Handover, because reason: String) {
-        guard handover.purpose == .upgrade, handover.program >= 0,
-            let file = try? {
-                var back = handover
-                (back.purpose, back.program) = (.revert(reason: reason), -1)
-                return try back.write()
-            }()
-        else { return }
-        _ = spork_keep_over_exec(handover.program, true)
-        try? Self.execute("/proc/self/fd/\(handover.program)", handover, file, with: handover.invocation ?? .present)
-    }
-
-    // Kept over exec: should it be a script, its interpreter opens it by this name.
-    private var previousPath: String {
-        _ = spork_keep_over_exec(program.previous, true)
-        return "/proc/self/fd/\(program.previous)"
+    /// Becomes the program again that this one was to replace, because this one has found out that it cannot.
+    ///
+    /// Does nothing in a program that was started as usual, and in one that goes on with what was handed over already; returns only then, or
+    /// when it fails. To be called while the listeners that were handed over are open.
+    package static func abandonUpgrade(because reason: String) {
+        guard !hasAdopted, var back = Handover.inherited, back.purpose == .upgrade, back.program >= 0 else { return }
+        let invocation = back.invocation ?? .present
+        (back.purpose, back.invocation) = (.revert(reason: reason), nil)
+        guard let file = try? back.write() else { return }
+        try? execute("/proc/self/fd/\(back.program)", back, file, with: invocation)
     }
 
     private func become(_ path: String, _ handover: Handover, with invocation: Invocation) {
@@ -238,7 +263,10 @@ extension Master {
 
     /// Goes on as the next program.
     func adopt(_ handover: Handover) {
+        Self.hasAdopted = true
         (hasSaidReady, previousInvocation) = (true, handover.invocation)
+        // This program itself, by which it was executed again.
+        if case .revert = handover.purpose { program.forgetPrevious() }
         for entry in handover.supervision.entries { watch(entry.pid) }
         var failure: String?
         if case .revert(let reason) = handover.purpose { failure = reason }
@@ -264,17 +292,17 @@ extension Master {
             ProcessTitle.set("spork: trial before an upgrade")
             // Whether the layout is the same: the workers that run go on writing to it.
             if let handover { _ = try Scoreboard(adopting: handover.scoreboard) }
-            guard let body = latestBody else { _exit(1) }
+            guard let plan = latestPlan else { _exit(1) }
             let scoreboard = try Scoreboard()
             scoreboard.prepare(0, slot: 1, generation: 0)
             let worker = Worker(slot: 1, generation: 0, listeners: [], scoreboard: scoreboard, row: 0)
             worker.onReady = { _exit(Handover.trialPassed) }
-            try privileges?.apply(slot: 1)
+            try plan.privileges.apply(slot: 1)
             // The change of users has undone it.
             if let handover { _ = spork_die_with_parent(handover.process) }
             Self.takeWorkerSignals()
             spork_unblock_signals()
-            try EventLoop.run { try await body(worker) }
+            try EventLoop.run { try await plan.body(worker) }
             throw SystemError("get ready: the worker has ended before", number: ECANCELED)
         } catch {
             let line = "\(error)\n"

@@ -7,11 +7,13 @@ import SporkTasks
 
 extension Master {
     func fork(row: Int, slot: Int, generation: Int) {
-        guard let scoreboard, let body = bodies[generation] ?? latestBody else { return tell(.forkFailed(row: row)) }
+        guard let scoreboard, let plan = plans[generation] ?? latestPlan else { return tell(.forkFailed(row: row)) }
+        // Those of a new generation have the listeners that come with it, those of the old one the ones that go.
+        let isNew = generation == supervision.generation
         let own: [Listener]
         do {
             try Self.checkThreads()
-            own = try listeners.listeners(forSlot: slot)
+            own = try listeners.listeners(forSlot: slot, isNew: isNew)
         } catch {
             if let error = error as? SystemError { report(.forkFailed(slot: slot, error: error)) }
             return tell(.forkFailed(row: row))
@@ -22,7 +24,8 @@ extension Master {
         if pid == 0 {
             let worker = Worker(slot: slot, generation: generation, listeners: own, scoreboard: scoreboard, row: row)
             worker.sharesListeners = settings.accept == .shared
-            runWorker(worker, body, parent)
+            listeners.keepOnly(slot: slot, isNew: isNew)
+            runWorker(worker, plan, parent)
         }
         guard pid > 0 else {
             scoreboard.fold(row)
@@ -60,12 +63,11 @@ extension Master {
         _ = spork_signal_process(processDescriptors[pid] ?? -1, pid, number)
     }
 
-    private func runWorker(_ worker: Worker, _ body: @escaping Body, _ parent: Int32) -> Never {
+    private func runWorker(_ worker: Worker, _ plan: PreparedPlan, _ parent: Int32) -> Never {
         closeWhatIsTheMasters()
-        listeners.keepOnly(slot: worker.slot)
         Self.takeWorkerSignals()
-        let (lifeline, doorbell, privileges) = (lifeline.read, doorbell, privileges)
-        let limits = settings.limits
+        let (lifeline, doorbell) = (lifeline.read, doorbell)
+        let limits = plan.settings.limits
         let heartbeat = worker.row.heartbeatWord
         worker.onReady = {
             var one: UInt64 = 1
@@ -73,7 +75,7 @@ extension Master {
         }
         worker.showTitle()
         do {
-            try privileges?.apply(slot: worker.slot)
+            try plan.privileges.apply(slot: worker.slot)
             // Whatever it is doing then: nobody else is left to notice that it hangs.
             _ = spork_notice_death_of_parent(parent, limits.graceful + limits.fast, limits.hang ?? 0, heartbeat)
             EventLoop.heartbeat = heartbeat
@@ -85,7 +87,7 @@ extension Master {
                     spork_parent_has_died()
                     worker.drain()
                 }
-                try await body(worker)
+                try await plan.body(worker)
                 withExtendedLifetime(watchers) {}
             }
             _exit(0)

@@ -17,16 +17,16 @@ public final class Master {
     /// What a worker runs until it drains.
     public typealias Body = @MainActor (Worker) async throws -> Void
 
-    let settings: ServerSettings
     let listeners: ListenerSet
     private let tellOperator: (Report) -> Void
     private var untold = 0
-    let configure: () throws -> Body
+    let plan: () throws -> ServerPlan
+    // What was given at the start; generations have their own.
+    let settings: ServerSettings
 
     var supervision: Supervision
     // Made when `run` begins.
     var scoreboard: Scoreboard?
-    var privileges: Privileges?
     var manager = ServiceManager()
     var control: ControlSocket?
     var signals: Int32 = -1
@@ -37,15 +37,17 @@ public final class Master {
     // How the program was started that this one has replaced.
     var previousInvocation: Invocation?
     var processDescriptors: [Int32: Int32] = [:]
-    // What generations run; the newest stands for those that are not in here.
-    var bodies: [Int: Body] = [:]
-    var latestBody: Body?
+    // What generations go by; the newest stands for those that are not in here.
+    var plans: [Int: PreparedPlan] = [:]
+    var latestPlan: PreparedPlan?
     var check: RunningCheck?
     var observations = 0
     var pidFile: PidFile?
     // Whether a service manager knows that the server serves, and what it was told last.
     var hasSaidReady = false
     var saidStatus = ""
+    // Whether this program goes on with what another has handed over.
+    static var hasAdopted = false
     private var pending: [Supervision.Action] = []
     private var isPerforming = false
     private var isFinished = false
@@ -60,17 +62,34 @@ public final class Master {
     ///   - listeners: what the workers accept from.
     ///   - settings: how processes are run.
     ///   - report: told about what an operator should know; not called while standard error takes nothing, because nobody reads it.
-    ///   - configure: reads whatever the server goes by and returns what each worker runs. It is called at the start and for every reload:
-    ///     then in a process of its own first, so that one that throws, crashes or hangs changes nothing.
+    ///   - plan: reads whatever the server goes by. It is called at the start and for every reload: then in a process of its own first, so
+    ///     that one that throws, crashes or hangs changes nothing.
     public init(
+        listeners: ListenerSet,
+        settings: ServerSettings,
+        report: @escaping (Report) -> Void,
+        plan: @escaping () throws -> ServerPlan
+    ) {
+        (self.listeners, self.settings, self.plan) = (listeners, settings, plan)
+        tellOperator = report
+        supervision = Supervision(limits: settings.limits, mostRows: Scoreboard.rowCount)
+    }
+
+    /// Prepares workers that share sockets, with settings that no reload changes.
+    ///
+    /// - Parameters:
+    ///   - listeners: what the workers accept from.
+    ///   - settings: how processes are run.
+    ///   - report: told about what an operator should know.
+    ///   - configure: returns what each worker runs; called as `plan` is in the other initializer.
+    public convenience init(
         listeners: ListenerSet,
         settings: ServerSettings,
         report: @escaping (Report) -> Void,
         configure: @escaping () throws -> Body
     ) {
-        (self.listeners, self.settings, self.configure) = (listeners, settings, configure)
-        tellOperator = report
-        supervision = Supervision(limits: settings.limits, mostRows: Scoreboard.rowCount)
+        let plan = { ServerPlan(settings: settings, body: try configure()) }
+        self.init(listeners: listeners, settings: settings, report: report, plan: plan)
     }
 
     /// Forks the workers, calls `started` when all of them serve, and supervises until a signal ends it and the last worker is gone.
@@ -80,7 +99,7 @@ public final class Master {
     /// Has to be called on the process's only thread.
     ///
     /// - Throws: `SystemError` when the system refuses what supervision needs, `ServerGaveUp` when no worker could be started; what
-    ///   `configure` throws. No worker is left then.
+    ///   `plan` throws. No worker is left then.
     public func run(started: @escaping () -> Void) throws {
         try Self.checkThreads()
         ProcessTitle.prepare()
@@ -88,7 +107,7 @@ public final class Master {
         let handover = Handover.inherited
         do { try prepare(handover) } catch {
             // Whatever this program cannot do, the one that it was to replace has done until a moment ago.
-            if let handover { goBack(handover, because: "\(error)") }
+            Self.abandonUpgrade(because: "\(error)")
             throw error
         }
         defer { pidFile?.remove() }
@@ -106,12 +125,11 @@ public final class Master {
 
     // All that can fail before the first worker is forked.
     private func prepare(_ handover: Handover?) throws {
-        privileges = try Privileges(settings)
         if let count = settings.mostDescriptors {
             let failure = -spork_limit_descriptors(UInt64(count))
             guard failure == 0 else { throw SystemError("allow so many descriptors:", "\(count)", number: failure) }
         }
-        latestBody = try configure()
+        latestPlan = try PreparedPlan(plan())
         if handover?.purpose == .trial { runTrial(handover) }
         try openDescriptors(handover)
         pidFile = try settings.pidFile.map { try PidFile(path: $0, adopting: handover?.pidFile ?? -1) }
@@ -190,6 +208,11 @@ public final class Master {
         guard !isPerforming else { return }
         isPerforming = true
         defer { isPerforming = false }
+        // Before the last worker of an old generation drains: its hold on a listener that is given up has to be the last one, so that it
+        // can empty the queue.
+        if actions.contains(where: { if case .verdict(_, nil) = $0 { true } else { false } }) {
+            listeners.commitChange()
+        }
         while !pending.isEmpty { perform(pending.removeFirst()) }
     }
 
@@ -204,7 +227,7 @@ public final class Master {
         case .observe: observe()
         case .check(let kind): begin(kind)
         case .endCheck: endCheck()
-        case .prepared(let generation): bodies[generation] = latestBody
+        case .prepared(let generation): adopt(latestPlan, for: generation)
         case .execute: execute()
         case .revert(let reason): revert(because: reason)
         case .verdict(let change, let failure): finish(change, failure)

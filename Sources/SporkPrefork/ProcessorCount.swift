@@ -3,7 +3,7 @@
 import CSporkShims
 
 /// The number of processors that are really available.
-public enum ProcessorCount {
+public nonisolated enum ProcessorCount {
     /// Processors that the affinity mask allows, but no more than the control group's quota pays for; at least 1.
     public static var available: Int {
         let allowed = Int(spork_allowed_processors())

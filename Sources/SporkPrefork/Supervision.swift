@@ -205,7 +205,7 @@ package nonisolated struct Supervision {
         case graceful, fast, atOnce
     }
 
-    let limits: Limits
+    package var limits: Limits
     let mostRows: Int
     var processes: [Int: Process] = [:]
     var slots: [Int: Slot] = [:]

@@ -2,9 +2,9 @@
 import CSporkShims
 import Glibc
 
-nonisolated enum SystemFile {
+package nonisolated enum SystemFile {
     /// The text of a file; nil when it cannot be read.
-    static func contents(of path: String, atMost limit: Int = 4096) -> String? {
+    package static func contents(of path: String, atMost limit: Int = 4096) -> String? {
         let descriptor = spork_open_read(path)
         guard descriptor >= 0 else { return nil }
         defer { Glibc.close(descriptor) }
@@ -12,7 +12,7 @@ nonisolated enum SystemFile {
     }
 
     /// The text that is left in an open file.
-    static func contents(of descriptor: Int32, atMost limit: Int) -> String? {
+    package static func contents(of descriptor: Int32, atMost limit: Int) -> String? {
         var bytes = [UInt8](repeating: 0, count: limit)
         var filled = 0
         while filled < limit {

@@ -482,6 +482,7 @@ def test_program_that_is_gone_back_to_runs_as_it_was_started(spork: str, site: P
         env={**os.environ, "MARK": "old"},
     )
     try:
+        descriptors = len(os.listdir(f"/proc/{server.master}/fd"))
         script = (
             f"#!/bin/sh\nexport MARK=new\nif [ $$ = {server.master} ]; then more='--cpu-affinity 1023'; fi\n"
             f"exec {original} serve {site} -w 2 -b 127.0.0.1:0 --control {control.path} --nofile 300 $more\n"
@@ -491,6 +492,7 @@ def test_program_that_is_gone_back_to_runs_as_it_was_started(spork: str, site: P
         binary.chmod(0o755)
         assert control.ask("upgrade")[0].startswith("failed worker")
         control.wait(lambda now: now["workers_serving"] == 2 and not now["changing"] and len(now["workers"]) == 2, "two workers")
+        wait_until(lambda: len(os.listdir(f"/proc/{server.master}/fd")) == descriptors, 2, "as many descriptors as before")
         # A worker that this program starts from here on: with the number of descriptors and the environment of the old one.
         [first, _] = server.workers()
         os.kill(first, signal.SIGKILL)
@@ -515,7 +517,7 @@ def test_program_that_cannot_be_master_is_left_again(spork: str, site: Path, tmp
     control = Control(str(tmp_path / "control"))
     server = Server([str(binary), "serve", str(site), "-w", "2", "-b", "127.0.0.1:0", "--control", control.path])
     try:
-        workers = server.workers()
+        workers, descriptors = server.workers(), set(os.listdir(f"/proc/{server.master}/fd"))
         script = f"#!/bin/sh\nif [ $$ = {server.master} ]; then exec {spork} \"$@\" {more}; fi\nexec {spork} \"$@\"\n"
         binary.unlink()
         binary.write_text(script)
@@ -524,6 +526,7 @@ def test_program_that_cannot_be_master_is_left_again(spork: str, site: Path, tmp
         assert verdict.startswith("failed ") and said in verdict
         assert server.workers() == workers and control.status()["generation"] == 1
         assert ask(server).status == 200
+        wait_until(lambda: len(os.listdir(f"/proc/{server.master}/fd")) == len(descriptors), 2, "as many descriptors as before")
         # All is as it was: it can be upgraded to what works.
         binary.unlink()
         shutil.copy(spork, binary)

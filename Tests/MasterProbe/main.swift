@@ -78,7 +78,8 @@ for argument in CommandLine.arguments.dropFirst() {
 
 do {
     let listeners = try ListenerSet([.loopback(port: 0)], settings: settings)
-    let master = Master(listeners: listeners, settings: settings, report: { say("\($0)", to: STDERR_FILENO) }) {
+    let report: (Master.Report) -> Void = { say("\($0)", to: STDERR_FILENO) }
+    let configure: () throws -> Master.Body = {
         let words = try words(in: file)
         switch words.first {
         case "broken": throw Refused(description: "the configuration is broken")
@@ -101,6 +102,7 @@ do {
             try await worker.serve { server.handler(for: $0) }
         }
     }
+    let master = Master(listeners: listeners, settings: settings, report: report, configure: configure)
     try master.run {
         say(
             "serves at http://\(listeners.addresses[0]) · master \(getpid()) · \(settings.workers) workers",

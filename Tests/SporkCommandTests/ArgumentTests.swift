@@ -1,57 +1,43 @@
-// Arguments that have a form of their own: lengths of time, memory, processors.
+// The flags of commands with workers stand for the settings: each is there, and what it is given arrives.
+import ArgumentParser
+import Spork
 import Testing
 
 @testable import SporkCommand
 
 @Suite struct ArgumentTests {
+    @Test("spork serve has a flag for each of its settings")
+    func serve() throws {
+        for setting in Setting.ofServe where setting.name != "directory" {
+            let options = try ServeOptions.parse(["--\(setting.name)", "some value"])
+            let given = options.processes.values.merging(options.http.values) { first, _ in first }.filter {
+                !$0.value.isEmpty
+            }
+            #expect(given == [setting.name: ["some value"]])
+        }
+        #expect(try ServeOptions.parse(["site"]).directory == "site")
+    }
+
+    @Test("spork echo has a flag for each of its settings")
+    func echo() throws {
+        for setting in Setting.ofEcho {
+            let options = try ProcessOptions.parse(["--\(setting.name)", "some value"])
+            #expect(options.values.filter { !$0.value.isEmpty } == [setting.name: ["some value"]])
+        }
+    }
+
+    @Test("short flags, their value behind them or at once")
+    func short() throws {
+        let options = try ProcessOptions.parse(["-w4", "-b", "127.0.0.1:1", "-b[::1]:2", "--config", "c"])
+        #expect(options.values["workers"] == ["4"])
+        #expect(options.values["bind"] == ["127.0.0.1:1", "[::1]:2"])
+        #expect(options.config == "c")
+    }
+
     @Test("lengths of time")
     func durations() {
-        let cases: [(String, Duration)] = [
-            ("30s", .seconds(30)), ("500ms", .milliseconds(500)), ("2m", .seconds(120)), ("1h", .seconds(3600)),
-            ("7", .seconds(7)), ("0", .zero), ("1.5s", .milliseconds(1500)), ("0.25", .milliseconds(250)),
-        ]
-        for (text, duration) in cases { #expect(DurationArgument(argument: text)?.duration == duration, "\(text)") }
-    }
-
-    @Test(
-        "what is no length of time",
-        arguments: [
-            "", "s", "ms", "-1s", "+1s", "1 s", "1d", "1e3s", "inf", "nan", "0x10", "1.s", ".5s", "1,5s", "10000h",
-            "1sec", "٣s",
-        ]
-    )
-    func noDurations(text: String) { #expect(DurationArgument(argument: text) == nil) }
-
-    @Test("a length of time that can be switched off")
-    func optional() {
-        #expect(OptionalDurationArgument(argument: "off") == OptionalDurationArgument(nil))
-        #expect(OptionalDurationArgument(argument: "0") == OptionalDurationArgument(nil))
-        #expect(OptionalDurationArgument(argument: "2s") == OptionalDurationArgument(.seconds(2)))
-        #expect(OptionalDurationArgument(argument: "never") == nil)
-    }
-
-    @Test("lengths are shown as they are written")
-    func shown() {
+        #expect(DurationArgument(argument: "1.5s")?.duration == .milliseconds(1500))
+        #expect(DurationArgument(argument: "soon") == nil)
         #expect(DurationArgument(.seconds(30)).defaultValueDescription == "30s")
-        #expect(DurationArgument(.milliseconds(1500)).defaultValueDescription == "1500ms")
-    }
-
-    @Test("memory")
-    func memory() {
-        #expect(MemoryArgument(argument: "300M")?.bytes == 300 << 20)
-        #expect(MemoryArgument(argument: "2g")?.bytes == 2 << 30)
-        #expect(MemoryArgument(argument: "65536")?.bytes == 65536)
-        for text in ["", "M", "-1M", "0", "1T", "1.5G", "99999999999G"] {
-            #expect(MemoryArgument(argument: text) == nil, "\(text)")
-        }
-    }
-
-    @Test("processors")
-    func processors() {
-        #expect(AffinityArgument(argument: "auto")?.processors == .some(nil))
-        #expect(AffinityArgument(argument: "0,2-4")?.processors == [0, 2, 3, 4])
-        for text in ["", ",", "1,", "3-1", "-1", "a", "0-9999"] {
-            #expect(AffinityArgument(argument: text) == nil, "\(text)")
-        }
     }
 }

@@ -1,0 +1,62 @@
+// Why a configuration is not followed, and where it stands that way.
+import SporkNet
+
+/// Where a value of a configuration comes from.
+package nonisolated enum ConfigurationOrigin: Equatable, Sendable, CustomStringConvertible {
+    case byDefault
+    case flag
+    case environment
+    case file(path: String, line: Int)
+
+    package var description: String {
+        switch self {
+        case .byDefault: "default"
+        case .flag: "command line"
+        case .environment: "environment"
+        case .file(let path, let line): "\(path):\(line)"
+        }
+    }
+}
+
+/// What is wrong with a configuration.
+package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConvertible {
+    /// There is no such setting; perhaps another was meant.
+    case unknown(name: String, origin: ConfigurationOrigin, suggestion: String?)
+    /// A setting cannot have this value.
+    case badValue(name: String, value: String, origin: ConfigurationOrigin, expectation: String)
+    /// A flag without its value.
+    case missingValue(name: String)
+    /// A line of a file that is no setting.
+    case malformed(origin: ConfigurationOrigin)
+    /// A file has something twice that there can be once.
+    case repeated(name: String, origin: ConfigurationOrigin, first: Int)
+    /// The file cannot be read.
+    case unreadable(SystemError)
+
+    /// Whether it is the command line that is wrong.
+    package var isMisuse: Bool {
+        switch self {
+        case .unknown(_, let origin, _), .badValue(_, _, let origin, _): origin == .flag
+        case .missingValue: true
+        case .malformed, .repeated, .unreadable: false
+        }
+    }
+
+    /// One line that names the place, and says what is wanted.
+    package var description: String {
+        switch self {
+        case .unknown(let name, let origin, let suggestion):
+            let guess = suggestion.map { "; is '\($0)' meant?" } ?? ""
+            if case .file = origin { return "\(origin): there is no setting '\(name)'\(guess)" }
+            return origin == .flag ? "there is no flag '\(name)'\(guess)" : "there is no variable \(name)\(guess)"
+        case .badValue(let name, let value, let origin, let expectation):
+            if case .file = origin { return "\(origin): \(name) cannot be '\(value)': \(expectation) is wanted" }
+            return "\(name) cannot be '\(value)': \(expectation) is wanted"
+        case .missingValue(let name): return "\(name) needs a value"
+        case .malformed(let origin): return "\(origin): this is no 'name = value'"
+        case .repeated(let name, let origin, let first):
+            return "\(origin): \(name) is there already, in line \(first)"
+        case .unreadable(let error): return "\(error)"
+        }
+    }
+}

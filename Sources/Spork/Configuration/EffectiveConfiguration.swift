@@ -1,0 +1,116 @@
+// What a server really goes by: the flags before the environment, the environment before the file, the file before the defaults. Pure;
+// ConfigurationSource makes it, anew for each reload.
+import SporkNet
+
+/// A configuration, and where each of its values comes from.
+package nonisolated struct EffectiveConfiguration {
+    /// The values.
+    package private(set) var values: ServiceConfiguration
+    /// Where those come from that are no defaults.
+    private var origins: [String: ConfigurationOrigin] = [:]
+    private let settings: [Setting]
+
+    /// Lays values over one another.
+    ///
+    /// - Parameters:
+    ///   - settings: what there is to be set.
+    ///   - defaults: what holds where nobody says anything.
+    ///   - flags: values by the settings' names.
+    ///   - environment: all variables; those that do not begin with `SPORK_` are not looked at.
+    ///   - file: the configuration file, if there is one.
+    /// - Throws: `ConfigurationError`; what is overridden has to be right, too.
+    package init(
+        _ settings: [Setting],
+        defaults: ServiceConfiguration,
+        flags: [String: [String]],
+        environment: [String: String] = [:],
+        file: ConfigurationFile? = nil
+    ) throws(ConfigurationError) {
+        (self.settings, values) = (settings, defaults)
+        if let file { try take(file) }
+        try take(environment: environment)
+        for setting in settings {
+            guard let texts = flags[setting.name], !texts.isEmpty else { continue }
+            try take(texts, for: setting, from: .flag, calling: "--\(setting.name)")
+        }
+    }
+
+    private mutating func take(_ file: ConfigurationFile) throws(ConfigurationError) {
+        var lines: [String: Int] = [:]
+        var texts: [String: [String]] = [:]
+        for entry in file.entries {
+            let origin = ConfigurationOrigin.file(path: file.path, line: entry.line)
+            guard let setting = settings.first(where: { $0.name == entry.name }) else {
+                let suggestion = Spelling.suggestion(for: entry.name.lowercased(), among: settings.map(\.name))
+                throw .unknown(name: entry.name, origin: origin, suggestion: suggestion)
+            }
+            if let first = lines[entry.name], setting.kind != .repeatable {
+                throw .repeated(name: entry.name, origin: origin, first: first)
+            }
+            texts[entry.name, default: []].append(entry.value)
+            if lines[entry.name] == nil { lines[entry.name] = entry.line }
+            // All so far, so that a value that is wrong is found in its line.
+            try take(texts[entry.name] ?? [], for: setting, from: origin, calling: entry.name)
+        }
+        for (name, line) in lines { origins[name] = .file(path: file.path, line: line) }
+    }
+
+    private mutating func take(environment: [String: String]) throws(ConfigurationError) {
+        let variables = environment.filter { $0.key.hasPrefix(Setting.variablePrefix) }
+        for (variable, text) in variables.sorted(by: { $0.key < $1.key }) {
+            guard let setting = settings.first(where: { $0.variable == variable }) else {
+                if Self.isOthers(variable) { continue }
+                let suggestion = Spelling.suggestion(for: variable, among: settings.map(\.variable))
+                throw .unknown(name: variable, origin: .environment, suggestion: suggestion)
+            }
+            let texts = setting.kind == .repeatable ? text.split(separator: " ").map(String.init) : [text]
+            try take(texts, for: setting, from: .environment, calling: variable)
+        }
+    }
+
+    /// Whether a variable is not meant as a setting.
+    ///
+    /// Those are the handover of an upgrade, the way into the loop, where the file is, and what Kubernetes and Docker's links set in every
+    /// container when a service is called spork.
+    private static func isOthers(_ variable: String) -> Bool {
+        let name = variable.dropFirst(Setting.variablePrefix.count)
+        return ["HANDOVER", "LOOP_HOOKS", "CONFIG", "PORT", "NAME"].contains(name) || name.hasPrefix("SERVICE_")
+            || name.hasPrefix("PORT_") || name.hasPrefix("ENV_")
+    }
+
+    private mutating func take(
+        _ texts: [String],
+        for setting: Setting,
+        from origin: ConfigurationOrigin,
+        calling name: String
+    ) throws(ConfigurationError) {
+        if let wrong = setting.take(texts, &values) {
+            throw .badValue(name: name, value: wrong, origin: origin, expectation: setting.expectation)
+        }
+        origins[setting.name] = origin
+    }
+
+    /// All settings as a configuration file that says the same, each with where it comes from.
+    ///
+    /// - Parameter standard: where the server listens when nobody says anything else.
+    package func text(standard: SocketAddress) -> String {
+        let lines = settings.flatMap { setting -> [(text: String, note: String)] in
+            let origin = origins[setting.name] ?? .byDefault
+            let note = origin == .environment ? setting.variable : "\(origin)"
+            let isStandard = setting.kind == .repeatable && self.values.addresses.isEmpty
+            let values = isStandard ? ["\(standard)"] : setting.values(self.values)
+            if values.isEmpty { return [("# \(setting.name) is not set", "")] }
+            return values.map { ("\(setting.name) = \(Self.quoted($0))", note) }
+        }
+        let width = lines.map { $0.note.isEmpty ? 0 : $0.text.count }.max() ?? 0
+        return lines.map { line in
+            if line.note.isEmpty { return line.text + "\n" }
+            return line.text + String(repeating: " ", count: width - line.text.count) + "  # \(line.note)\n"
+        }.joined()
+    }
+
+    private static func quoted(_ value: String) -> String {
+        let isPlain = !value.contains("#") && value.first != " " && value.last != " " && !value.isEmpty
+        return isPlain ? value : "\"\(value)\""
+    }
+}

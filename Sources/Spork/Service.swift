@@ -1,0 +1,78 @@
+// What all servers of this package have in common: a configuration that is read again for every reload, a master that goes by it, and lines for
+// people. `spork serve`, `spork echo` and Server.main are made of it.
+import Glibc
+import SporkNet
+import SporkPrefork
+
+/// A server that goes by a configuration.
+package struct Service {
+    private let source: ConfigurationSource
+    private let standard: SocketAddress
+    private let prepare: (ServiceConfiguration) throws -> Master.Body
+
+    /// Describes a server; nothing happens yet.
+    ///
+    /// - Parameters:
+    ///   - source: what it goes by.
+    ///   - standard: where it listens when nobody says anything else.
+    ///   - prepare: opens what the configuration names and returns what each worker runs. Called at the start and for every reload.
+    package init(
+        _ source: ConfigurationSource,
+        standard: SocketAddress,
+        prepare: @escaping (ServiceConfiguration) throws -> Master.Body
+    ) {
+        (self.source, self.standard, self.prepare) = (source, standard, prepare)
+    }
+
+    /// Serves until a signal ends it; see `Master.run`.
+    ///
+    /// - Parameters:
+    ///   - banner: the line that is said when all workers serve, from the places where it listens and the configuration.
+    ///   - say: called with that line.
+    ///   - report: called with a line about anything an operator should know.
+    /// - Throws: what is wrong with the configuration, or cannot be bound.
+    package func run(
+        banner: (ListenerSet, ServiceConfiguration) -> String,
+        say: @escaping (String) -> Void,
+        report: @escaping (String) -> Void
+    ) throws {
+        let configuration: ServiceConfiguration
+        do {
+            configuration = try source.effective().values
+            // Before anything is bound: what cannot be served needs no port.
+            _ = try prepare(configuration)
+        } catch {
+            Master.abandonUpgrade(because: "\(error)")
+            throw error
+        }
+        let listeners = try ListenerSet(
+            configuration.addresses,
+            standard: standard,
+            settings: configuration.settings
+        )
+        let (source, prepare) = (source, prepare)
+        let master = Master(
+            listeners: listeners,
+            settings: configuration.settings,
+            report: { report("\($0)") },
+            plan: {
+                let configuration = try source.effective().values
+                return ServerPlan(
+                    settings: configuration.settings,
+                    addresses: configuration.addresses,
+                    body: try prepare(configuration)
+                )
+            }
+        )
+        let workers = configuration.settings.workers
+        let line =
+            "\(banner(listeners, configuration)) · master \(getpid()) · "
+            + "\(workers == 1 ? "1 worker" : "\(workers) workers") · Ctrl-C ends it"
+        try master.run { say(line) }
+    }
+
+    /// Where it can be reached, for people.
+    package static func places(_ listeners: ListenerSet, scheme: String) -> String {
+        listeners.addresses.map { $0.isLocal ? "\($0)" : "\(scheme)://\($0)" }.joined(separator: ", ")
+    }
+}
