@@ -31,6 +31,10 @@ let examples: KeyValuePairs = [
     "example-crashing-workers": "CrashingWorkers",
 ]
 
+// What programs see of the library. All of it is named: a module is only compiled again when one that it names has changed, and a release
+// build inlines what lies further down.
+let library: [Target.Dependency] = ["Spork", "SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop"]
+
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
 let package = Package(
     name: "spork",
@@ -86,9 +90,8 @@ let package = Package(
         ),
         .executableTarget(
             name: "SporkCommand",
-            dependencies: [
-                "Spork", "SporkLoad",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            dependencies: library + [
+                "SporkLoad", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             // Its commands are values that ArgumentParser makes, which knows nothing of actors.
             swiftSettings: strict
@@ -143,16 +146,26 @@ package.targets.append(
     )
 )
 
+// A server that does what it is told; Tests/BlackBox/test_limits.py runs it.
+package.targets.append(
+    .executableTarget(
+        name: "master-probe",
+        dependencies: library + ["CSporkShims"],
+        path: "Tests/MasterProbe",
+        swiftSettings: house
+    )
+)
+
 // What benchmarks/coroutines compares with its peers; see there.
 package.targets.append(
     .executableTarget(
         name: "coroutine-costs",
-        dependencies: ["Spork"],
+        dependencies: library,
         path: "benchmarks/peers/coroutines/spork",
         swiftSettings: house
     )
 )
 
 package.targets += examples.map { name, directory in
-    .executableTarget(name: name, dependencies: ["Spork"], path: "Sources/Examples/\(directory)", swiftSettings: house)
+    .executableTarget(name: name, dependencies: library, path: "Sources/Examples/\(directory)", swiftSettings: house)
 }

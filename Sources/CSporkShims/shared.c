@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -35,22 +36,6 @@ int spork_shared_memory(size_t size) {
 int spork_memory_file(void) {
     int descriptor = memfd_create("spork-handover", MFD_CLOEXEC);
     return descriptor < 0 ? -errno : descriptor;
-}
-
-static int patience;
-
-static void master_has_died(int number) {
-    (void)number;
-    alarm((unsigned)patience);
-}
-
-int spork_notice_death_of_parent(pid_t parent, int seconds) {
-    struct sigaction notice = {.sa_handler = master_has_died, .sa_flags = SA_RESTART};
-    patience = seconds < 1 ? 1 : seconds;
-    if (sigaction(SIGVTALRM, &notice, NULL) < 0 || prctl(PR_SET_PDEATHSIG, SIGVTALRM) < 0) return -errno;
-    // It may have died before.
-    if (getppid() != parent) raise(SIGVTALRM);
-    return 0;
 }
 
 void *spork_map_shared(int descriptor, size_t size) {
@@ -104,9 +89,14 @@ int spork_find_group(const char *name, gid_t *group) {
     return 0;
 }
 
-int spork_drop_rights(uid_t user, gid_t group) {
+int spork_find_groups(const char *name, gid_t group, gid_t *groups, int most) {
+    int count = most;
+    return getgrouplist(name, group, groups, &count) < 0 ? -E2BIG : count;
+}
+
+int spork_drop_rights(uid_t user, gid_t group, const gid_t *groups, size_t count) {
     // The order matters: without the user's rights the groups could not be changed any more.
-    if (setgroups(1, &group) < 0 || setresgid(group, group, group) < 0 || setresuid(user, user, user) < 0) return -errno;
+    if (setgroups(count, groups) < 0 || setresgid(group, group, group) < 0 || setresuid(user, user, user) < 0) return -errno;
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
@@ -116,6 +106,33 @@ int spork_peer_user(int descriptor, uid_t *user) {
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return -errno;
     *user = peer.uid;
     return 0;
+}
+
+int spork_deal_connections(int listener, uint32_t count) {
+    if (count == 0) {
+        int none = 0;
+        return setsockopt(listener, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &none, sizeof none) < 0 ? -errno : 0;
+    }
+    // A number by chance, modulo the count: what is returned is the socket's place in the group.
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM)),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    return setsockopt(listener, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0 ? -errno : 0;
+}
+
+int spork_refuse_connections(int listener) {
+    // The flags of a TCP segment are in byte 13; SYN is 2. What it keeps is the whole packet, or nothing of it.
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    return setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }
 
 int spork_use_processors(const int *processors, size_t count) {

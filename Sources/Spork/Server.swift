@@ -42,8 +42,9 @@ public enum Server {
                 path: flags.path
             )
             if flags.wantsCheck {
-                try source.effective().values.settings.check()
-                write(try source.effective().text(standard: standard), to: STDOUT_FILENO)
+                let (effective, _) = try source.effective()
+                try effective.values.settings.check()
+                write(effective.text(standard: standard), to: STDOUT_FILENO)
                 exit(0)
             }
             let service = Service(source, standard: standard) { configuration in

@@ -36,17 +36,20 @@ package struct Service {
         say: @escaping (String) -> Void,
         report: @escaping (String) -> Void
     ) throws {
-        let configuration = try source.effective().values
-        // Before anything is bound: what cannot be served needs no port.
-        let first = try plan(configuration)
+        let configuration: ServiceConfiguration
+        let first: ServerPlan
+        do {
+            (configuration, first) = try read()
+        } catch {
+            Master.abandonUpgrade(because: "\(error)")
+            throw error
+        }
         let listeners = try ListenerSet(
             configuration.addresses,
             standard: standard,
             settings: configuration.settings
         )
-        let master = Master(listeners: listeners, first: first, report: { report("\($0)") }) {
-            try plan(source.effective().values)
-        }
+        let master = Master(listeners: listeners, first: first, report: { report("\($0)") }) { try read().plan }
         let workers = configuration.settings.workers
         let line =
             "\(banner(listeners, configuration)) · master \(getpid()) · "
@@ -54,12 +57,13 @@ package struct Service {
         try master.run { say(line) }
     }
 
-    private func plan(_ configuration: ServiceConfiguration) throws -> ServerPlan {
-        ServerPlan(
-            settings: configuration.settings,
-            addresses: configuration.addresses,
-            body: try prepare(configuration)
-        )
+    /// What holds now, with everything opened that it names: before anything is bound, for what cannot be served needs no port.
+    private func read() throws -> (configuration: ServiceConfiguration, plan: ServerPlan) {
+        let (effective, text) = try source.effective()
+        let configuration = effective.values
+        var plan = ServerPlan(settings: configuration.settings, body: try prepare(configuration))
+        (plan.addresses, plan.text) = (configuration.addresses, text)
+        return (configuration, plan)
     }
 
     /// Where it can be reached, for people.

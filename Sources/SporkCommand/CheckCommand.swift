@@ -19,7 +19,7 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         let source = options.source
         try MainActor.assumeIsolated {
-            let effective = try source.effective()
+            let (effective, _) = try source.effective()
             try DirectoryServer.check(effective.values)
             Console.say(effective.text(standard: DirectoryServer.standard))
         }

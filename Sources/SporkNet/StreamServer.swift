@@ -47,6 +47,9 @@ public final class StreamServer {
     /// stay where this process is.
     package var stepsBack: () -> Duration? = { nil }
 
+    /// How long after `stop` connections are still taken that come to the listeners: where each process has a queue of its own the kernel
+    /// may be in the midst of a handshake for this one's.
+    package var looksAfterQueues: Duration = .zero
     /// Is told when this process goes on after it has left new connections to others.
     package var onReturn: () -> Void = {}
 
@@ -100,7 +103,15 @@ public final class StreamServer {
             }
             try await select(.wait(for: stopping) {}, .value(of: failed) {})
             for connection in Array(served.values) { connection.drain() }
-            for listener in listeners { try await emptyQueue(of: listener) }
+            let deadline = Deadline.fromNow(looksAfterQueues)
+            while !deadline.isOver {
+                for listener in listeners { try await emptyQueue(of: listener) }
+                try await sleep(for: .milliseconds(10))
+            }
+            for listener in listeners {
+                try await emptyQueue(of: listener)
+                listener.close()
+            }
             try await idle.wait()
         } catch {
             for listener in listeners { listener.close() }
@@ -126,7 +137,6 @@ public final class StreamServer {
                 try await sleep(for: pause.next())
             }
         }
-        listener.close()
     }
 
     /// Lets `run` finish what has begun and return.

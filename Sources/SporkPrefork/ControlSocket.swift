@@ -20,7 +20,14 @@ final class ControlSocket {
         var hasBegun = false
     }
 
+    /// What is read ahead of a client's requests.
+    private static let mostReceived = 1024
+    /// How long no client is taken after there was no descriptor for one, in seconds.
+    private static let rest = 0.1
+
     private(set) var descriptor: Int32
+    /// Until when no client is taken, in the seconds of the clock that it is told.
+    private(set) var restsUntil: Double?
     private(set) var clients: [Int32: Client] = [:]
     private var file: UnixSocketFile?
 
@@ -46,20 +53,41 @@ final class ControlSocket {
         }
     }
 
-    /// Takes over one that the program before has bound, with clients that wait for the end of an upgrade.
-    init(path: String, adopting descriptor: Int32, clients: [Int32]) {
+    /// Takes over one that the program before has bound, with clients that wait for the end of an upgrade, or of the reload after it.
+    init(path: String, adopting descriptor: Int32, _ clients: [Handover.Client]) {
         (file, self.descriptor) = (UnixSocketFile(adopting: path), descriptor)
         for client in clients {
-            self.clients[client] = Client(descriptor: client, waitsFor: .upgrade, hasBegun: true)
+            self.clients[client.descriptor] = Client(
+                descriptor: client.descriptor,
+                waitsFor: client.waitsFor,
+                hasBegun: client.waitsFor == .upgrade
+            )
         }
+    }
+
+    /// What to wait for: clients, while there is a descriptor for them, their requests, and that they take answers.
+    func interests(at now: Double) -> [pollfd] {
+        if let end = restsUntil, end <= now { restsUntil = nil }
+        var interests: [pollfd] = []
+        if restsUntil == nil { interests.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)) }
+        // Who does not take his answers is asked nothing more.
+        interests += clients.values.map { client in
+            pollfd(fd: client.descriptor, events: Int16(client.unsent.isEmpty ? POLLIN : POLLOUT), revents: 0)
+        }
+        return interests
     }
 
     /// Takes a client, if one waits and may.
     ///
     /// - Returns: whether one waited.
-    func accept() -> Bool {
+    func accept(at now: Double) -> Bool {
+        guard restsUntil == nil else { return false }
         let client = spork_accept(descriptor)
-        guard client >= 0 else { return false }
+        guard client >= 0 else {
+            // No descriptor or memory left: the client waits on, and asking at once again would only burn the processor.
+            if client != -EAGAIN, client != -ECONNABORTED { restsUntil = now + Self.rest }
+            return false
+        }
         var user: uid_t = 0
         guard spork_peer_user(client, &user) == 0, user == 0 || user == geteuid(), clients.count < Self.mostClients
         else {
@@ -71,24 +99,30 @@ final class ControlSocket {
     }
 
     /// Reads what a client has sent.
-    ///
-    /// - Returns: whole lines.
-    func receive(from client: Int32) -> [String] {
-        var bytes = [UInt8](repeating: 0, count: 1024)
+    func receive(from client: Int32) {
+        guard let room = clients[client].map({ $0.unsent.isEmpty ? Self.mostReceived - $0.received.count : 0 }),
+            room > 0
+        else { return }
+        var bytes = [UInt8](repeating: 0, count: room)
         let count = read(client, &bytes, bytes.count)
-        if count < 0, errno == EAGAIN || errno == EINTR { return [] }
-        guard count > 0 else {
-            forget(client)
-            return []
-        }
+        if count < 0, errno == EAGAIN || errno == EINTR { return }
+        guard count > 0 else { return forget(client) }
         clients[client]?.received += bytes.prefix(count)
-        var lines: [String] = []
-        while let end = clients[client]?.received.firstIndex(of: UInt8(ascii: "\n")) {
-            lines.append(String(decoding: clients[client]?.received.prefix(end) ?? [], as: UTF8.self))
-            clients[client]?.received.removeFirst(end + 1)
+    }
+
+    /// A client's next request, once it has taken the answers to those before; nil when there is none.
+    func nextLine(from client: Int32) -> String? {
+        guard let received = clients[client]?.received, clients[client]?.unsent.isEmpty == true else { return nil }
+        guard let end = received.firstIndex(of: UInt8(ascii: "\n")) else {
+            if received.count > ControlRequest.mostBytes { forget(client) }
+            return nil
         }
-        if clients[client]?.received.count ?? 0 > ControlRequest.mostBytes { forget(client) }
-        return lines
+        clients[client]?.received.removeFirst(end + 1)
+        guard end <= ControlRequest.mostBytes else {
+            forget(client)
+            return nil
+        }
+        return String(decoding: received.prefix(end), as: UTF8.self)
     }
 
     /// Has a client wait for the end of a change.
@@ -136,13 +170,17 @@ final class ControlSocket {
     }
 
     /// Closes everything; the file goes only if it is still this socket's.
-    func close(removing: Bool = true) {
+    func close() {
         for client in clients.keys { flush(client) }
+        if descriptor >= 0 { file?.remove() }
+        leave()
+    }
+
+    /// Closes this process's hold on everything: in a child, in which the answers that wait are not its own to send.
+    func leave() {
         for client in clients.keys { Glibc.close(client) }
         clients = [:]
-        guard descriptor >= 0 else { return }
-        if removing { file?.remove() }
-        Glibc.close(descriptor)
+        if descriptor >= 0 { Glibc.close(descriptor) }
         descriptor = -1
     }
 

@@ -12,7 +12,7 @@ nonisolated extension Handover {
         unsetenv(variable)
         defer { close(descriptor) }
         lseek(descriptor, 0, SEEK_SET)
-        guard let text = SystemFile.contents(of: descriptor, atMost: 1 << 20), let handover = Handover(text: text)
+        guard let text = SystemFile.contents(of: descriptor, atMost: 4 << 20), let handover = Handover(text: text)
         else {
             return nil
         }
@@ -20,6 +20,18 @@ nonisolated extension Handover {
         for descriptor in handover.descriptors { _ = spork_keep_over_exec(descriptor, false) }
         return handover
     }()
+
+    @MainActor private static var textLeft: [UInt8]? = {
+        guard let inherited, case .revert = inherited.purpose else { return nil }
+        return inherited.configuration
+    }()
+
+    /// What this program's configuration was read from before an upgrade that has failed, for a program that takes its place back; nil in others, and
+    /// when it was taken.
+    @MainActor package static func takeTextToGoBackTo() -> [UInt8]? {
+        defer { textLeft = nil }
+        return textLeft
+    }
 
     /// Writes it to a file in memory that the next program inherits.
     ///

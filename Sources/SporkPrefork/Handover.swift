@@ -16,6 +16,19 @@ package nonisolated struct Handover: Equatable, Sendable {
         case trial
     }
 
+    /// A client of the control socket, and the end of what it waits for.
+    package struct Client: Equatable, Sendable {
+        package var descriptor: Int32
+        package var waitsFor: Supervision.Change
+
+        package init(descriptor: Int32, waitsFor: Supervision.Change) {
+            (self.descriptor, self.waitsFor) = (descriptor, waitsFor)
+        }
+    }
+
+    /// How a program ends that was tried and is well: as no other program does by chance.
+    package static let trialPassed: Int32 = 87
+
     /// The environment variable that has the number of the descriptor.
     package static let variable = "SPORK_HANDOVER"
     private static let firstLine = "spork handover 1"
@@ -34,8 +47,18 @@ package nonisolated struct Handover: Equatable, Sendable {
     package var path = ""
     /// The control socket; -1 without one.
     package var control: Int32
-    /// Clients of the control socket that wait for the end of the upgrade.
-    package var clients: [Int32] = []
+    /// Clients of the control socket that wait for the end of the upgrade, or of the reload after it.
+    package var clients: [Client] = []
+    /// The pid file, which is locked; -1 without one.
+    package var pidFile: Int32 = -1
+    /// How the program was started that hands over; nil where it is not to be started again.
+    package var invocation: Invocation?
+    /// Settings that only a restart changes, as texts.
+    package var fixed: [String: String] = [:]
+    /// How many workers the configuration asks for; nil where that is not known.
+    package var configuredWorkers: Int?
+    /// What the configuration was read from of the program that can be gone back to.
+    package var configuration: [UInt8]?
     /// Listening sockets, each with the slot that it belongs to, 0 for all.
     package var listeners: [(descriptor: Int32, slot: Int)] = []
     package var supervision: Supervision.Snapshot
@@ -47,7 +70,8 @@ package nonisolated struct Handover: Equatable, Sendable {
 
     /// All descriptors that have to be kept open for the next program.
     package var descriptors: [Int32] {
-        ([scoreboard, lifeline.read, lifeline.write, doorbell, program, control] + clients + listeners.map(\.descriptor))
+        ([scoreboard, lifeline.read, lifeline.write, doorbell, program, control, pidFile] + clients.map(\.descriptor)
+            + listeners.map(\.descriptor))
             .filter { $0 >= 0 }
     }
 
@@ -67,7 +91,18 @@ package nonisolated struct Handover: Equatable, Sendable {
         lines.append("program \(program)")
         lines.append("path \(path)")
         lines.append("control \(control)")
-        lines += clients.map { "client \($0)" }
+        lines += clients.map { "client \($0.descriptor) \($0.waitsFor.rawValue)" }
+        lines.append("pidfile \(pidFile)")
+        if let invocation {
+            lines += invocation.arguments.map { "argument \(Invocation.encoded($0))" }
+            lines += invocation.variables.map { "variable \(Invocation.encoded($0))" }
+        }
+        lines += fixed.sorted { $0.key < $1.key }.map {
+            "setting \($0.key) \(Invocation.encoded(Array($0.value.utf8)))"
+        }
+        if let configuredWorkers { lines.append("workers \(configuredWorkers)") }
+        if let configuration { lines.append("configuration \(Invocation.encoded(configuration))") }
+        if supervision.reloadsAgain { lines.append("again") }
         lines += listeners.map { "listener \($0.descriptor) \($0.slot)" }
         lines.append("generation \(supervision.generation) \(supervision.lastGeneration)")
         if supervision.isPaused { lines.append("paused") }
@@ -89,6 +124,21 @@ package nonisolated struct Handover: Equatable, Sendable {
                 purpose = .revert(reason: String(line.dropFirst("revert ".count)))
             } else if words.first == "path" {
                 path = String(line.dropFirst("path ".count))
+            } else if words.first == "argument" || words.first == "variable" {
+                guard let bytes = Invocation.decoded(line.dropFirst("argument ".count)) else { return nil }
+                var invocation = self.invocation ?? Invocation(arguments: [], variables: [])
+                if words.first == "argument" {
+                    invocation.arguments.append(bytes)
+                } else {
+                    invocation.variables.append(bytes)
+                }
+                self.invocation = invocation
+            } else if words.first == "configuration" {
+                guard let bytes = Invocation.decoded(line.dropFirst("configuration ".count)) else { return nil }
+                configuration = bytes
+            } else if words.first == "setting", words.count > 1 {
+                guard let bytes = Invocation.decoded(words.count > 2 ? words[2] : "") else { return nil }
+                fixed[String(words[1])] = String(decoding: bytes, as: UTF8.self)
             } else if let word = words.first {
                 guard read(String(word), words.dropFirst().map(String.init)) else { return nil }
             }
@@ -107,7 +157,12 @@ package nonisolated struct Handover: Equatable, Sendable {
         case ("doorbell", 1): doorbell = numbers[0]
         case ("program", 1): program = numbers[0]
         case ("control", 1): control = numbers[0]
-        case ("client", 1): clients.append(numbers[0])
+        case ("client", 1):
+            guard let change = arguments.last.flatMap({ Supervision.Change(rawValue: $0) }) else { return false }
+            clients.append(Client(descriptor: numbers[0], waitsFor: change))
+        case ("pidfile", 1): pidFile = numbers[0]
+        case ("workers", 1): configuredWorkers = Int(numbers[0])
+        case ("again", 0): supervision.reloadsAgain = true
         case ("listener", 2): listeners.append((numbers[0], Int(numbers[1])))
         case ("generation", 2):
             (supervision.generation, supervision.lastGeneration) = (Int(numbers[0]), Int(numbers[1]))

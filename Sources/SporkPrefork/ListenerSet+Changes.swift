@@ -5,14 +5,26 @@ import SporkNet
 extension ListenerSet {
     /// Whether a change to these addresses is possible, as far as can be told without binding them.
     ///
-    /// - Parameter addresses: none for what is usual, nil for no change.
+    /// - Parameters:
+    ///   - addresses: none for what is usual, nil for no change.
+    ///   - isServing: there are workers, so that somebody empties the queue of a listener that is given up.
     /// - Throws: `NeedsRestart`.
-    func check(_ addresses: [SocketAddress]?) throws {
+    func check(_ addresses: [SocketAddress]?, isServing: Bool) throws(NeedsRestart) {
         guard let addresses else { return }
-        let (added, removed) = difference(to: addresses)
+        let (missing, unwanted) = difference(to: addresses)
         // Each worker has a queue of its own there, and clients are dealt out to all of them.
-        guard accept == .shared || (added + removed.map(\.address)).allSatisfy(\.isLocal) else {
+        guard accept == .shared || (missing + unwanted.map(\.address)).allSatisfy(\.isLocal) else {
             throw NeedsRestart(setting: "bind, with accept = reuseport,")
+        }
+        guard isServing || unwanted.isEmpty else {
+            throw NeedsRestart(setting: "bind, while no worker serves,")
+        }
+        // The kernel does not bind one beside the other while both are open.
+        for address in missing {
+            guard let port = address.port, let other = unwanted.first(where: { $0.address.port == port }) else {
+                continue
+            }
+            throw NeedsRestart(setting: "bind, from \(other.address) to \(address),")
         }
     }
 
@@ -23,20 +35,24 @@ extension ListenerSet {
         guard let addresses else { return }
         let (missing, unwanted) = difference(to: addresses)
         added = try Listener.bind(missing, backlog: backlog)
-        for listener in shared { listener.setBacklog(backlog) }
-        removed = unwanted
+        (removed, nextBacklog) = (unwanted, backlog)
     }
 
     /// What was begun holds.
     func commitChange() {
-        guard !added.isEmpty || !removed.isEmpty else { return }
+        if let nextBacklog, nextBacklog != backlog {
+            backlog = nextBacklog
+            for listener in shared where !passed.contains(listener.fileDescriptor) { listener.setBacklog(nextBacklog) }
+        }
         let given = Set(removed.map { ObjectIdentifier($0) })
         for listener in removed {
+            // From here on nobody gets into the queue, which the last worker that holds it empties.
             listener.removeSocketFile()
+            listener.refuseNewConnections()
             listener.close()
         }
         shared = shared.filter { !given.contains(ObjectIdentifier($0)) } + added
-        (added, removed) = ([], [])
+        (added, removed, nextBacklog) = ([], [], nil)
     }
 
     /// What was begun does not hold.
@@ -45,22 +61,20 @@ extension ListenerSet {
             listener.removeSocketFile()
             listener.close()
         }
-        (added, removed) = ([], [])
+        (added, removed, nextBacklog) = ([], [], nil)
     }
 
     /// The addresses that are missing, and the listeners that are not wanted.
     ///
     /// Sockets from systemd are always wanted.
     private func difference(to addresses: [SocketAddress]) -> (missing: [SocketAddress], unwanted: [Listener]) {
-        let passed = Set(SystemdSockets.descriptors)
-        let own = shared.filter { !passed.contains($0.fileDescriptor) }
-        let wanted = addresses.isEmpty && own.count == shared.count ? standard.map { [$0] } ?? [] : addresses
-        var unmatched = own
-        var missing: [SocketAddress] = []
         let given = Set(shared.filter { passed.contains($0.fileDescriptor) }.map(\.address))
+        let wanted = addresses.isEmpty && passed.isEmpty ? standard.map { [$0] } ?? [] : addresses
+        var unmatched = shared.filter { !passed.contains($0.fileDescriptor) } + queuesOfTheFirst
+        var missing: [SocketAddress] = []
         // Those that say their port first: port 0 takes whatever is left.
         for address in wanted.filter({ !$0.leavesPortToKernel }) + wanted.filter(\.leavesPortToKernel) {
-            if given.contains(address) || portAddresses.contains(where: { $0.matches(address) }) { continue }
+            if given.contains(address) { continue }
             if let index = unmatched.firstIndex(where: { $0.address.matches(address) }) {
                 unmatched.remove(at: index)
             } else {

@@ -1,5 +1,7 @@
 // The listening sockets of a server: bound by the master, inherited from systemd, or handed over by the program that this one
-// replaces. The master keeps all of them open, so that no connection is refused while workers come and go.
+// replaces. The master keeps all of them open, so that no connection is refused while workers come and go: those of slots that there are
+// no more, too, for closing one resets what the kernel has queued on it. The kernel is only told to give such a one nothing new.
+import CSporkShims
 import Glibc
 import SporkNet
 
@@ -12,8 +14,14 @@ public final class ListenerSet {
     // While a change is under way: what will be listened on as well, and what will not be any more.
     var added: [Listener] = []
     var removed: [Listener] = []
+    var nextBacklog: Int32?
+    var backlog: Int32
+    // What systemd has passed, by descriptor.
+    let passed: Set<Int32>
     // With `reuseport`, the queues that one slot has for itself.
     private var own: [Int: [Listener]] = [:]
+    // To how many slots connections are dealt; nil while that was never said.
+    private var dealtTo: Int?
     let portAddresses: [SocketAddress]
     let standard: SocketAddress?
     private let settings: ServerSettings
@@ -30,18 +38,20 @@ public final class ListenerSet {
     ///   - standard: where to listen when there are no addresses and systemd passes no sockets.
     /// - Throws: `SystemError`, naming what could not be had; nothing is left behind then.
     public init(_ addresses: [SocketAddress], standard: SocketAddress? = nil, settings: ServerSettings) throws {
-        (self.settings, self.standard) = (settings, standard)
+        (self.settings, self.standard, backlog) = (settings, standard, settings.backlog)
+        // Asked for now: in a child the answer would be another.
+        passed = Set(SystemdSockets.descriptors)
         let wanted: [SocketAddress]
         if let handover = Handover.inherited {
             for (descriptor, slot) in handover.listeners {
                 // What systemd has passed to the first program is still systemd's.
-                let isOwn = !SystemdSockets.descriptors.contains(descriptor)
+                let isOwn = !passed.contains(descriptor)
                 let listener = try Listener(adopting: descriptor, ownsFile: isOwn)
                 if slot == 0 { shared.append(listener) } else { own[slot, default: []].append(listener) }
             }
             wanted = []
         } else {
-            shared = try SystemdSockets.descriptors.map { try Listener(adopting: $0) }
+            shared = try passed.sorted().map { try Listener(adopting: $0) }
             let inherited = Set(shared.map(\.address))
             let standard = shared.isEmpty && addresses.isEmpty ? standard.map { [$0] } ?? [] : []
             wanted = (addresses + standard).filter { !inherited.contains($0) }
@@ -57,6 +67,9 @@ public final class ListenerSet {
         portAddresses = own.min { $0.key < $1.key }?.value.map(\.address) ?? []
     }
 
+    /// The queues of the first slot, which has them as long as the server runs.
+    var queuesOfTheFirst: [Listener] { own[1] ?? [] }
+
     /// Everything that is open, with the slot it belongs to, 0 for all.
     var all: [(descriptor: Int32, slot: Int)] {
         shared.map { ($0.fileDescriptor, 0) }
@@ -67,8 +80,25 @@ public final class ListenerSet {
     ///
     /// - Parameter isNew: it belongs to the generation with which a change begins to hold.
     func listeners(forSlot slot: Int, isNew: Bool) throws -> [Listener] {
-        if !portAddresses.isEmpty, own[slot] == nil { own[slot] = try Self.bind(portAddresses, settings) }
+        // In the order of the slots, by which the kernel knows them.
+        if !portAddresses.isEmpty {
+            for number in 1...max(1, slot) where own[number] == nil {
+                own[number] = try Self.bind(portAddresses, settings)
+            }
+        }
         return shared.filter { !isNew || !isRemoved($0) } + (isNew ? added : []) + (own[slot] ?? [])
+    }
+
+    /// Has new connections dealt to the first `count` slots only, where each has a queue of its own.
+    ///
+    /// To be called before the workers of slots behind these are told to drain, and when those of new ones serve. Another server that
+    /// listens at the same address is not reckoned with.
+    func deal(toFirst count: Int) {
+        guard let first = own.min(by: { $0.key < $1.key })?.value, own.count > 1 else { return }
+        let wanted = count < own.count ? count : 0
+        guard wanted != dealtTo, wanted != 0 || dealtTo != nil || Handover.inherited != nil else { return }
+        dealtTo = wanted
+        for listener in first { _ = spork_deal_connections(listener.fileDescriptor, UInt32(wanted)) }
     }
 
     /// Closes this process's hold on what belongs to others: in a worker, which has no use for it, and would keep the sockets alive.
@@ -78,12 +108,6 @@ public final class ListenerSet {
     }
 
     private func isRemoved(_ listener: Listener) -> Bool { removed.contains { $0 === listener } }
-
-    /// Closes what only the worker in a slot has used, when there is no such slot any more.
-    func close(slot: Int) {
-        own[slot]?.forEach { $0.close() }
-        own[slot] = nil
-    }
 
     /// Closes this process's hold on everything and removes the files of Unix sockets, unless somebody has replaced them.
     func close() {

@@ -41,9 +41,34 @@ extension Master {
 
     /// A check that runs.
     struct RunningCheck {
+        /// More of what it says nobody reads.
+        private static let mostBytes = 8192
+
         let kind: Supervision.Check
         let pid: Int32
-        let output: Int32
+        /// What it says comes here; -1 once it has said everything.
+        private(set) var output: Int32
+        private(set) var said: [UInt8] = []
+
+        init(kind: Supervision.Check, pid: Int32, output: Int32) {
+            (self.kind, self.pid, self.output) = (kind, pid, output)
+        }
+
+        /// Reads what it has said, so that it never waits for somebody to do so, nor is woken for twice.
+        mutating func hear() {
+            var bytes = [UInt8](repeating: 0, count: Self.mostBytes)
+            while output >= 0 {
+                let count = read(output, &bytes, bytes.count)
+                if count < 0, errno == EAGAIN || errno == EINTR { return }
+                if count <= 0 { return close() }
+                said += bytes.prefix(min(count, Self.mostBytes - said.count))
+            }
+        }
+
+        mutating func close() {
+            if output >= 0 { Glibc.close(output) }
+            output = -1
+        }
     }
 
     func begin(_ kind: Supervision.Check) {
@@ -54,12 +79,11 @@ extension Master {
             case .configuration: try start(kind) { _ = try nextPlan() }
             case .program:
                 var handover = handover(for: .trial)
-                handover.control = -1
-                handover.clients = []
+                (handover.control, handover.pidFile, handover.clients) = (-1, -1, [])
                 let file = try handover.write()
                 defer { Glibc.close(file) }
                 let path = program.path
-                try start(kind) { try Self.execute(path, handover, file) }
+                try start(kind) { try Self.execute(path, handover, file, with: .present) }
             }
         } catch { tell(.checked(kind, failure: "\(error)")) }
     }
@@ -69,16 +93,22 @@ extension Master {
         var ends: [Int32] = [-1, -1]
         let failure = -spork_pipe(&ends)
         guard failure == 0 else { throw SystemError("pipe", number: failure) }
+        let parent = getpid()
         let pid = spork_fork()
         if pid == 0 {
             dup2(ends[1], STDOUT_FILENO)
             dup2(ends[1], STDERR_FILENO)
             let descriptors = processDescriptors.values
             for descriptor in descriptors { Glibc.close(descriptor) }
+            ProcessTitle.set("spork: check before a reload or an upgrade")
+            // It has the listeners, and what workers know the master's life by: it must not outlive the master.
+            _ = spork_die_with_parent(parent)
             spork_reset_signals()
             spork_unblock_signals()
             do {
                 try body()
+                // Better known here than when the master has one, too, and can fork no more.
+                try Self.checkThreads()
                 _exit(0)
             } catch {
                 let line = "\(error)\n"
@@ -97,14 +127,16 @@ extension Master {
     }
 
     func finishCheck(status: Int32) {
-        guard let ended = check else { return }
+        guard var ended = check else { return }
         check = nil
-        var output = [UInt8](repeating: 0, count: 8192)
-        let count = read(ended.output, &output, output.count)
-        Glibc.close(ended.output)
-        guard status != 0 else { return succeed(ended.kind) }
-        let text = String(decoding: output.prefix(max(0, count)), as: UTF8.self)
-        let line = text.split(separator: "\n").first.map(String.init) ?? "the check \(Self.reason(status))"
+        ended.hear()
+        ended.close()
+        let passed = ended.kind == .program ? Handover.trialPassed << 8 : 0
+        guard status != passed else { return succeed(ended.kind) }
+        let text = String(decoding: ended.said, as: UTF8.self)
+        let line =
+            text.split(separator: "\n").first.map(String.init)
+            ?? (status == 0 ? "the program does not know how to take over" : "the check \(Self.reason(status))")
         tell(.checked(ended.kind, failure: line.hasPrefix("spork: ") ? String(line.dropFirst(7)) : line))
     }
 
@@ -114,16 +146,20 @@ extension Master {
         do {
             let next = try nextPlan()
             try listeners.change(to: next.addresses, backlog: next.settings.backlog)
-            latestPlan = next
+            // What an operator has changed by TTIN stays, unless the configuration has changed as well.
+            let workers = next.settings.workers
+            let before = plans[supervision.generation]?.settings.workers ?? settings.workers
+            if workers != before { tell(.capacityFollows(workers)) }
+            candidate = next
             tell(.checked(kind, failure: nil))
         } catch { tell(.checked(kind, failure: "\(error)")) }
     }
 
     func endCheck() {
-        guard let ended = check else { return }
+        guard var ended = check else { return }
         check = nil
         signal(SIGKILL, to: ended.pid)
-        Glibc.close(ended.output)
+        ended.close()
     }
 
     /// What the server shall go by from now on.
@@ -131,10 +167,8 @@ extension Master {
     /// - Throws: what is wrong with it.
     private func nextPlan() throws -> PreparedPlan {
         let next = try PreparedPlan(plan())
-        if let setting = next.settings.firstThatNeedsRestart(comparedWith: settings) {
-            throw NeedsRestart(setting: setting)
-        }
-        try listeners.check(next.addresses)
+        try next.settings.check(fixed: settings.fixed)
+        try listeners.check(next.addresses, isServing: supervision.serving > 0)
         return next
     }
 
@@ -142,26 +176,21 @@ extension Master {
     func adopt(_ plan: PreparedPlan?, for generation: Int) {
         guard let plan else { return }
         plans[generation] = plan
-        latestPlan = plan
         supervision.limits = plan.settings.limits
+    }
+
+    /// Goes by what held before a generation that has failed.
+    func rollBack(_ failed: Int) {
+        listeners.abandonChange()
+        plans[failed] = nil
+        supervision.limits = (plans[supervision.generation] ?? firstPlan)?.settings.limits ?? settings.limits
     }
 
     func finish(_ change: Supervision.Change, _ failure: String?) {
         let generation = supervision.generation
         if failure == nil {
-            let before = plans.filter { $0.key < generation }.max { $0.key < $1.key }?.value
             plans = plans.filter { $0.key == generation }
             program.forgetPrevious()
-            // What an operator has changed by TTIN stays, unless the configuration has changed as well.
-            if change == .reload, let workers = latestPlan?.settings.workers,
-                workers != (before?.settings ?? settings).workers
-            {
-                tell(.resize(workers))
-            }
-        } else {
-            listeners.abandonChange()
-            plans[supervision.lastGeneration] = nil
-            adopt(plans[generation] ?? latestPlan, for: generation)
         }
         control?.finish(change, failure.map { "failed \($0)\n" } ?? "ok generation \(generation)\n")
         report(
@@ -177,22 +206,35 @@ extension Master {
     func execute() {
         var handover = handover(for: .upgrade)
         handover.program = program.descriptor
-        become(program.path, handover)
+        become(program.path, handover, with: .present)
     }
 
     /// Becomes the program that this one has replaced.
     func revert(because reason: String) {
         guard program.previous >= 0 else { return tell(.executeFailed(reason: reason)) }
-        let path = "/proc/self/fd/\(program.previous)"
-        _ = spork_keep_over_exec(program.previous, true)
-        become(path, handover(for: .revert(reason: reason)))
+        listeners.abandonChange()
+        var handover = handover(for: .revert(reason: reason))
+        handover.program = program.previous
+        become("/proc/self/fd/\(program.previous)", handover, with: previousInvocation ?? .present)
     }
 
-    private func become(_ path: String, _ handover: Handover) {
+    /// Becomes the program again that this one was to replace, because this one has found out that it cannot.
+    ///
+    /// Does nothing in a program that was started as usual, and in one that goes on with what was handed over already; returns only then, or
+    /// when it fails. To be called while the listeners that were handed over are open.
+    package static func abandonUpgrade(because reason: String) {
+        guard !hasAdopted, var back = Handover.inherited, back.purpose == .upgrade, back.program >= 0 else { return }
+        let invocation = back.invocation ?? .present
+        (back.purpose, back.invocation) = (.revert(reason: reason), nil)
+        guard let file = try? back.write() else { return }
+        try? execute("/proc/self/fd/\(back.program)", back, file, with: invocation)
+    }
+
+    private func become(_ path: String, _ handover: Handover, with invocation: Invocation) {
         do {
             let file = try handover.write()
             defer { Glibc.close(file) }
-            try Self.execute(path, handover, file)
+            try Self.execute(path, handover, file, with: invocation)
         } catch {
             for descriptor in handover.descriptors { _ = spork_keep_over_exec(descriptor, false) }
             tell(.executeFailed(reason: "\(error)"))
@@ -206,49 +248,64 @@ extension Master {
         handover.listeners = listeners.all.map { ($0.descriptor, $0.slot) }
         if let control {
             handover.control = control.descriptor
-            handover.clients = control.clients.values.filter { $0.waitsFor == .upgrade && $0.hasBegun }.map(
-                \.descriptor
-            )
+            handover.clients = control.clients.values.compactMap { client in
+                client.waitsFor.map { Handover.Client(descriptor: client.descriptor, waitsFor: $0) }
+            }
         }
+        handover.pidFile = pidFile?.descriptor ?? -1
+        handover.fixed = settings.fixed
+        let present = plans[supervision.generation] ?? firstPlan
+        if case .revert = purpose {
+            (handover.configuration, handover.configuredWorkers) = (previousText, previousWorkers)
+        } else {
+            (handover.configuration, handover.configuredWorkers) = (present?.text, present?.settings.workers)
+        }
+        if purpose == .upgrade { handover.invocation = .present }
         return handover
     }
 
     /// Goes on as the next program.
     func adopt(_ handover: Handover) {
+        Self.hasAdopted = true
+        (hasSaidReady, previousInvocation) = (true, handover.invocation)
+        (previousText, previousWorkers) = (handover.configuration, handover.configuredWorkers)
+        // This program itself, by which it was executed again.
+        if case .revert = handover.purpose { program.forgetPrevious() }
         for entry in handover.supervision.entries { watch(entry.pid) }
         var failure: String?
         if case .revert(let reason) = handover.purpose { failure = reason }
+        if failure == nil, let before = handover.configuredWorkers, before != settings.workers {
+            tell(.capacityFollows(settings.workers))
+        }
         perform(supervision.adopt(handover.supervision, failure: failure, at: Self.now))
         // Somebody may have become ready while nobody could hear it.
         for row in supervision.bootingRows where scoreboard?.row(row).state != .booting { tell(.ready(row: row)) }
     }
 
-    private static func execute(_ path: String, _ handover: Handover, _ file: Int32) throws {
+    private static func execute(
+        _ path: String,
+        _ handover: Handover,
+        _ file: Int32,
+        with invocation: Invocation
+    ) throws {
         for descriptor in handover.descriptors + [file] { _ = spork_keep_over_exec(descriptor, true) }
-        var arguments: [UnsafeMutablePointer<CChar>?] = ProcessTitle.arguments.map { strdup($0) } + [nil]
-        var variables: [UnsafeMutablePointer<CChar>?] = []
-        var entry = environ
-        while let variable = entry.pointee {
-            variables.append(variable)
-            entry += 1
-        }
-        variables += [strdup("\(Handover.variable)=\(file)"), nil]
-        let failure = -spork_execute(path, &arguments, &variables)
-        for argument in arguments { free(argument) }
+        let failure = invocation.execute(path, adding: "\(Handover.variable)=\(file)")
         throw SystemError("execute", path, number: failure)
     }
 
     /// Runs this program's body as the one worker of a trial: it has to become ready, and serves nobody.
-    func runTrial(_ handover: Handover?) -> Never {
+    func runTrial(_ handover: Handover?, _ plan: PreparedPlan) -> Never {
         do {
+            ProcessTitle.set("spork: trial before an upgrade")
             // Whether the layout is the same: the workers that run go on writing to it.
             if let handover { _ = try Scoreboard(adopting: handover.scoreboard) }
-            guard let plan = latestPlan else { _exit(1) }
             let scoreboard = try Scoreboard()
             scoreboard.prepare(0, slot: 1, generation: 0)
             let worker = Worker(slot: 1, generation: 0, listeners: [], scoreboard: scoreboard, row: 0)
-            worker.onReady = { _exit(0) }
+            worker.onReady = { _exit(Handover.trialPassed) }
             try plan.privileges.apply(slot: 1)
+            // The change of users has undone it.
+            if let handover { _ = spork_die_with_parent(handover.process) }
             Self.takeWorkerSignals()
             spork_unblock_signals()
             try EventLoop.run { try await plan.body(worker) }

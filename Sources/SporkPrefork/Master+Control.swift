@@ -5,10 +5,11 @@ extension Master {
     /// Takes clients and answers what they ask.
     func answerClients() {
         guard let control, control.descriptor >= 0 else { return }
-        while control.accept() {}
+        while control.accept(at: Self.now) {}
         for client in Array(control.clients.keys) {
             control.flush(client)
-            for line in control.receive(from: client) { answer(line, client, control) }
+            control.receive(from: client)
+            while let line = control.nextLine(from: client) { answer(line, client, control) }
         }
     }
 

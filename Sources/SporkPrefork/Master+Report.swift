@@ -10,12 +10,16 @@ extension Master {
         case forkFailed(slot: Int, error: SystemError)
         /// A worker did not get on, and is aborted and replaced.
         case hung(slot: Int, pid: Int32, seconds: Double, detail: String, requests: [String])
+        /// A worker was not ready, or had not finished, when it had to be, and is killed.
+        case killed(slot: Int, pid: Int32, reason: String, requests: [String])
         /// A worker that is well is replaced.
         case recycled(slot: Int, pid: Int32, reason: String)
         /// A reload has come to its end; nil when it went well.
         case reloaded(generation: Int, failure: String?)
         /// An upgrade has come to its end; nil when it went well.
         case upgraded(generation: Int, failure: String?)
+        /// So much was not said, because nobody read standard error.
+        case untold(Int)
         /// Workers drain, and none is started.
         case paused
 
@@ -29,12 +33,16 @@ extension Master {
             case .hung(let slot, let pid, let seconds, let detail, let requests):
                 "worker \(slot) (pid \(pid)) has not got on for \(Self.tenths(seconds)) s"
                     + Self.list(requests, before: ", answering ") + "; \(detail); it is aborted and replaced"
+            case .killed(let slot, let pid, let reason, let requests):
+                "worker \(slot) (pid \(pid)) \(reason); it is killed"
+                    + Self.list(requests, before: "; it was answering ")
             case .recycled(let slot, let pid, let reason): "worker \(slot) (pid \(pid)) \(reason); it is replaced"
             case .reloaded(let generation, nil): "reload: all workers are of generation \(generation)"
             case .reloaded(_, let failure?): "reload: nothing was changed: \(failure)"
             case .upgraded(let generation, nil):
                 "upgrade: all workers are of generation \(generation), of the new program"
             case .upgraded(_, let failure?): "upgrade: nothing was changed: \(failure)"
+            case .untold(let count): "standard error was full; \(count) messages were lost"
             case .paused: "all workers drain; HUP or TTIN starts them again"
             }
         }

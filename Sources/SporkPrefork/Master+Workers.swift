@@ -7,11 +7,14 @@ import SporkTasks
 
 extension Master {
     func fork(row: Int, slot: Int, generation: Int) {
-        guard let scoreboard, let plan = plans[generation] ?? latestPlan else { return tell(.forkFailed(row: row)) }
+        guard let scoreboard, let plan = plans[generation] ?? firstPlan else { return tell(.forkFailed(row: row)) }
         // Those of a new generation have the listeners that come with it, those of the old one the ones that go.
         let isNew = generation == supervision.generation
         let own: [Listener]
-        do { own = try listeners.listeners(forSlot: slot, isNew: isNew) } catch {
+        do {
+            try Self.checkThreads()
+            own = try listeners.listeners(forSlot: slot, isNew: isNew)
+        } catch {
             if let error = error as? SystemError { report(.forkFailed(slot: slot, error: error)) }
             return tell(.forkFailed(row: row))
         }
@@ -34,6 +37,21 @@ extension Master {
         tell(.forked(row: row, pid: pid))
     }
 
+    /// A child has only the thread that forks it; what another one has locked stays locked in it.
+    static func checkThreads() throws {
+        guard spork_thread_count() <= 1 else {
+            throw SystemError("fork workers from a process with several threads", number: EINVAL)
+        }
+    }
+
+    /// Has a worker finish what it has begun; one whose place is gone has its queue kept free of what is new.
+    func drain(_ pid: Int32) {
+        if let slot = supervision.slot(of: pid), !supervision.hasSlot(slot) {
+            listeners.deal(toFirst: supervision.capacity)
+        }
+        signal(SIGTERM, to: pid)
+    }
+
     /// Opens the descriptor by which a child is watched and signalled; without it its number does.
     func watch(_ pid: Int32) {
         let descriptor = spork_open_process(pid)
@@ -49,7 +67,8 @@ extension Master {
         closeWhatIsTheMasters()
         Self.takeWorkerSignals()
         let (lifeline, doorbell) = (lifeline.read, doorbell)
-        let patience = Int32(min(plan.settings.limits.graceful + plan.settings.limits.fast, 86_400))
+        let limits = plan.settings.limits
+        let heartbeat = worker.row.heartbeatWord
         worker.onReady = {
             var one: UInt64 = 1
             _ = Glibc.write(doorbell, &one, MemoryLayout<UInt64>.size)
@@ -57,14 +76,15 @@ extension Master {
         worker.showTitle()
         do {
             try plan.privileges.apply(slot: worker.slot)
-            // Whatever it is doing then: nobody is left to notice that it hangs.
-            _ = spork_notice_death_of_parent(parent, patience)
+            // Whatever it is doing then: nobody else is left to notice that it hangs.
+            _ = spork_notice_death_of_parent(parent, limits.graceful + limits.fast, limits.hang ?? 0, heartbeat)
+            EventLoop.heartbeat = heartbeat
             try EventLoop.run {
-                EventLoop.heartbeat = worker.row.heartbeatWord
                 let watchers = worker.watchSignals()
                 spork_unblock_signals()
                 spawn("watch the master") {
                     _ = await Readiness(descriptor: lifeline).readable()
+                    spork_parent_has_died()
                     worker.drain()
                 }
                 try await plan.body(worker)
@@ -72,6 +92,7 @@ extension Master {
             }
             _exit(0)
         } catch {
+            worker.row.explainEnd("\(error)")
             let line = "worker \(worker.slot) (pid \(getpid())): \(error)\n"
             _ = line.withCString { Glibc.write(STDERR_FILENO, $0, strlen($0)) }
             _exit(1)
@@ -82,10 +103,11 @@ extension Master {
     func closeWhatIsTheMasters() {
         Glibc.close(signals)
         Glibc.close(lifeline.write)
-        control?.close(removing: false)
+        control?.leave()
+        pidFile?.leave()
         program.close()
         for descriptor in processDescriptors.values { Glibc.close(descriptor) }
-        if let check { Glibc.close(check.output) }
+        check?.close()
     }
 
     /// Gives signals the meaning they have in a worker; all are still blocked.
@@ -124,6 +146,7 @@ extension Master {
         var rings: UInt64 = 0
         guard read(doorbell, &rings, MemoryLayout<UInt64>.size) > 0, let scoreboard else { return }
         for row in supervision.bootingRows where scoreboard.row(row).state != .booting { tell(.ready(row: row)) }
+        listeners.deal(toFirst: supervision.capacity)
         showTitle()
     }
 
@@ -147,14 +170,14 @@ extension Master {
         let row = scoreboard.row(index)
         // It may have been ready and have died before anybody looked.
         if row.state != .booting { tell(.ready(row: index)) }
-        let reason = Self.reason(status)
+        var reason = Self.reason(status)
+        // What it has said itself; one that serves has requests there.
+        if row.state == .booting, let explanation = row.requestTexts.first?.text { reason += ": \(explanation)" }
         if !supervision.expectsEnd(of: pid) {
-            report(.ended(slot: row.slot, pid: pid, reason: reason, requests: row.requestTexts.map(\.text)))
+            report(.ended(slot: row.slot, pid: pid, reason: reason, requests: row.requestSummary))
         }
-        let slot = row.slot
         scoreboard.fold(index)
         tell(.ended(pid: pid, reason: reason))
-        if !supervision.hasSlot(slot) { listeners.close(slot: slot) }
         showTitle()
     }
 
@@ -194,12 +217,20 @@ extension Master {
             let seconds = Int(process.processorSeconds)
             detail = "state \(process.state), \(place), \(seconds) s of processor time"
         }
-        let requests = row.requestTexts.map(\.text)
-        report(.hung(slot: row.slot, pid: row.pid, seconds: seconds, detail: detail, requests: requests))
+        report(.hung(slot: row.slot, pid: row.pid, seconds: seconds, detail: detail, requests: row.requestSummary))
+    }
+
+    func reportKill(_ index: Int, _ reason: String) {
+        guard let row = scoreboard?.row(index) else { return }
+        report(.killed(slot: row.slot, pid: row.pid, reason: reason, requests: row.requestSummary))
     }
 
     func showTitle() {
         let (serving, all) = (supervision.serving, supervision.capacity)
         ProcessTitle.set("spork: master, generation \(supervision.generation), \(serving) of \(all) workers serve")
+        // A service manager hears of what is no end of a change as well: a worker more, one fewer, one that has crashed.
+        guard hasSaidReady, !supervision.isStopping, statusLine != saidStatus else { return }
+        saidStatus = statusLine
+        manager.status(statusLine)
     }
 }

@@ -1,6 +1,6 @@
 // The master: forks the workers, waits for signals, for their end and for what comes by its control socket, and replaces workers. It
-// runs no task, no loop, no user code once the workers run, and has one thread; everything that can fail is left to other processes.
-// Its decisions are Supervision's.
+// runs no task, no loop, no user code once the workers run, and has one thread; what can fail is done in another process first, and again
+// here only when it went well there. Its decisions are Supervision's.
 //
 // All signals it cares for are blocked and read from one descriptor, so nothing happens in a handler and nothing can be
 // missed between looking and sleeping.
@@ -18,10 +18,13 @@ public final class Master {
     public typealias Body = @MainActor (Worker) async throws -> Void
 
     let listeners: ListenerSet
-    let report: (Report) -> Void
+    private let tellOperator: (Report) -> Void
+    private var untold = 0
     let plan: () throws -> ServerPlan
     // What was given at the start; generations have their own.
-    let settings: ServerSettings
+    let first: ServerPlan
+
+    var settings: ServerSettings { first.settings }
 
     var supervision: Supervision
     // Made when `run` begins.
@@ -33,12 +36,25 @@ public final class Master {
     var lifeline: (read: Int32, write: Int32) = (-1, -1)
     var doorbell: Int32 = -1
     var program = Program()
+    // How the program was started that this one has replaced.
+    var previousInvocation: Invocation?
     var processDescriptors: [Int32: Int32] = [:]
-    // What generations go by; the newest stands for those that are not in here.
+    // What generations go by. Those of a program that this one has replaced are not in here: what this one began with stands for them.
     var plans: [Int: PreparedPlan] = [:]
-    var latestPlan: PreparedPlan?
+    var firstPlan: PreparedPlan?
+    // What the next generation is to go by.
+    var candidate: PreparedPlan?
+    // Of the program that this one has replaced: what its configuration was read from, how many workers it asked for.
+    var previousText: [UInt8]?
+    var previousWorkers: Int?
     var check: RunningCheck?
     var observations = 0
+    var pidFile: PidFile?
+    // Whether a service manager knows that the server serves, and what it was told last.
+    var hasSaidReady = false
+    var saidStatus = ""
+    // Whether this program goes on with what another has handed over.
+    static var hasAdopted = false
     private var pending: [Supervision.Action] = []
     private var isPerforming = false
     private var isFinished = false
@@ -51,18 +67,19 @@ public final class Master {
     ///
     /// - Parameters:
     ///   - listeners: what the workers accept from.
-    ///   - settings: how processes are run.
-    ///   - report: told about what an operator should know.
-    ///   - plan: reads whatever the server goes by. It is called at the start and for every reload: then in a process of its own first, so
-    ///     that one that throws, crashes or hangs changes nothing.
+    ///   - first: what the server goes by at the start.
+    ///   - report: told about what an operator should know; not called while standard error takes nothing, because nobody reads it.
+    ///   - plan: reads what the server goes by from a reload on: in a process of its own first, so that one that throws, crashes or hangs
+    ///     changes nothing.
     public init(
         listeners: ListenerSet,
-        settings: ServerSettings,
+        first: ServerPlan,
         report: @escaping (Report) -> Void,
         plan: @escaping () throws -> ServerPlan
     ) {
-        (self.listeners, self.settings, self.report, self.plan) = (listeners, settings, report, plan)
-        supervision = Supervision(limits: settings.limits, mostRows: Scoreboard.rowCount)
+        (self.listeners, self.first, self.plan) = (listeners, first, plan)
+        tellOperator = report
+        supervision = Supervision(limits: first.settings.limits, mostRows: Scoreboard.rowCount)
     }
 
     /// Prepares workers that share sockets, with settings that no reload changes.
@@ -71,15 +88,16 @@ public final class Master {
     ///   - listeners: what the workers accept from.
     ///   - settings: how processes are run.
     ///   - report: told about what an operator should know.
-    ///   - configure: returns what each worker runs; called as `plan` is in the other initializer.
+    ///   - configure: returns what each worker runs; called at the start, and as `plan` is in the other initializer.
+    /// - Throws: what `configure` throws.
     public convenience init(
         listeners: ListenerSet,
         settings: ServerSettings,
         report: @escaping (Report) -> Void,
         configure: @escaping () throws -> Body
-    ) {
+    ) throws {
         let plan = { ServerPlan(settings: settings, body: try configure()) }
-        self.init(listeners: listeners, settings: settings, report: report, plan: plan)
+        self.init(listeners: listeners, first: try plan(), report: report, plan: plan)
     }
 
     /// Forks the workers, calls `started` when all of them serve, and supervises until a signal ends it and the last worker is gone.
@@ -91,21 +109,15 @@ public final class Master {
     /// - Throws: `SystemError` when the system refuses what supervision needs, `ServerGaveUp` when no worker could be started; what
     ///   `plan` throws. No worker is left then.
     public func run(started: @escaping () -> Void) throws {
-        guard spork_thread_count() == 1 else {
-            throw SystemError("fork workers from a process with several threads", number: EINVAL)
-        }
+        try Self.checkThreads()
         ProcessTitle.prepare()
         self.started = started
-        if let count = settings.mostDescriptors {
-            let failure = -spork_limit_descriptors(UInt64(count))
-            guard failure == 0 else { throw SystemError("allow so many descriptors:", "\(count)", number: failure) }
-        }
-        latestPlan = try PreparedPlan(plan())
         let handover = Handover.inherited
-        if handover?.purpose == .trial { runTrial(handover) }
-        try openDescriptors(handover)
-        let pidFile = settings.pidFile.map { PidFile(path: $0) }
-        try pidFile?.write()
+        do { try prepare(handover) } catch {
+            // Whatever this program cannot do, the one that it was to replace has done until a moment ago.
+            Self.abandonUpgrade(because: "\(error)")
+            throw error
+        }
         defer { pidFile?.remove() }
         if let handover {
             adopt(handover)
@@ -119,11 +131,33 @@ public final class Master {
         if let failure { throw ServerGaveUp(reason: failure) }
     }
 
+    // All that can fail before the first worker is forked.
+    private func prepare(_ handover: Handover?) throws {
+        if let count = settings.mostDescriptors {
+            let failure = -spork_limit_descriptors(UInt64(count))
+            guard failure == 0 else { throw SystemError("allow so many descriptors:", "\(count)", number: failure) }
+        }
+        let prepared = try PreparedPlan(first)
+        (firstPlan, candidate) = (prepared, prepared)
+        if let handover {
+            try settings.check(fixed: handover.fixed)
+            if handover.purpose != .trial { plans[handover.supervision.generation] = prepared }
+            if case .revert = handover.purpose {} else { try listeners.check(first.addresses, isServing: true) }
+        } else {
+            plans[supervision.generation] = prepared
+        }
+        if handover?.purpose == .trial { runTrial(handover, prepared) }
+        try openDescriptors(handover)
+        if handover?.purpose == .upgrade { try listeners.change(to: first.addresses, backlog: settings.backlog) }
+        pidFile = try settings.pidFile.map { try PidFile(path: $0, adopting: handover?.pidFile ?? -1) }
+    }
+
     private func turn() {
         waitForNews()
         // Before the children: a stop explains why they end, and one that was ready before it ended was ready.
         takeSignals()
         hearDoorbell()
+        check?.hear()
         reapChildren()
         answerClients()
         tell(.timePassed)
@@ -143,7 +177,7 @@ public final class Master {
             (lifeline, doorbell) = (handover.lifeline, handover.doorbell)
             program = Program(path: handover.path, previous: handover.program)
             if handover.control >= 0, let path = settings.controlSocket {
-                control = ControlSocket(path: path, adopting: handover.control, clients: handover.clients)
+                control = ControlSocket(path: path, adopting: handover.control, handover.clients)
             }
             return
         }
@@ -161,19 +195,25 @@ public final class Master {
         var requests = [pollfd(fd: signals, events: Int16(POLLIN), revents: 0)]
         requests.append(pollfd(fd: doorbell, events: Int16(POLLIN), revents: 0))
         requests += processDescriptors.values.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        if let check { requests.append(pollfd(fd: check.output, events: Int16(POLLIN), revents: 0)) }
-        if let control {
-            requests.append(pollfd(fd: control.descriptor, events: Int16(POLLIN), revents: 0))
-            requests += control.clients.values.map { client in
-                let events = client.unsent.isEmpty ? POLLIN : POLLIN | POLLOUT
-                return pollfd(fd: client.descriptor, events: Int16(events), revents: 0)
-            }
-        }
+        if let check, check.output >= 0 { requests.append(pollfd(fd: check.output, events: Int16(POLLIN), revents: 0)) }
+        requests += control?.interests(at: Self.now) ?? []
         let watchdog = manager.watchdogInterval == nil ? nil : nextWatchdog
-        let deadline = [supervision.nextDeadline, watchdog].compactMap { $0 }.min()
+        let deadline = [supervision.nextDeadline, watchdog, control?.restsUntil].compactMap { $0 }.min()
         // Rounded up: waking a moment before the deadline would only mean another round.
         let milliseconds = deadline.map { Int32(min(max(0, ($0 - Self.now) * 1000).rounded(.up), 3_600_000)) } ?? -1
         _ = poll(&requests, nfds_t(requests.count), milliseconds)
+    }
+
+    /// Says what an operator should know, unless that would have the master wait: workers have to be looked after whoever reads.
+    func report(_ report: Report) {
+        var log = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        guard poll(&log, 1, 0) != 0 else {
+            untold += 1
+            return
+        }
+        if untold > 0 { tellOperator(.untold(untold)) }
+        untold = 0
+        tellOperator(report)
     }
 
     /// Tells supervision what happened and does what it asks for.
@@ -182,21 +222,21 @@ public final class Master {
     /// Does what supervision asks for, in order.
     func perform(_ actions: [Supervision.Action]) {
         pending += actions
-        guard !isPerforming else { return }
-        isPerforming = true
-        defer { isPerforming = false }
         // Before the last worker of an old generation drains: its hold on a listener that is given up has to be the last one, so that it
         // can empty the queue.
         if actions.contains(where: { if case .verdict(_, nil) = $0 { true } else { false } }) {
             listeners.commitChange()
         }
+        guard !isPerforming else { return }
+        isPerforming = true
+        defer { isPerforming = false }
         while !pending.isEmpty { perform(pending.removeFirst()) }
     }
 
     private func perform(_ action: Supervision.Action) {
         switch action {
         case .fork(let row, let slot, let generation): fork(row: row, slot: slot, generation: generation)
-        case .drain(let pid): signal(SIGTERM, to: pid)
+        case .drain(let pid): drain(pid)
         case .quit(let pid): signal(SIGQUIT, to: pid)
         case .abort(let pid): signal(SIGABRT, to: pid)
         case .kill(let pid): signal(SIGKILL, to: pid)
@@ -204,15 +244,18 @@ public final class Master {
         case .observe: observe()
         case .check(let kind): begin(kind)
         case .endCheck: endCheck()
-        case .prepared(let generation): adopt(latestPlan, for: generation)
+        case .prepared(let generation): adopt(candidate, for: generation)
+        case .rolledBack(let generation): rollBack(generation)
         case .execute: execute()
         case .revert(let reason): revert(because: reason)
         case .verdict(let change, let failure): finish(change, failure)
         case .reportHang(let row, let seconds): reportHang(row, seconds)
+        case .reportKill(let row, let reason): reportKill(row, reason)
         case .reportRecycling(let row, let reason):
             guard let row = scoreboard?.row(row) else { return }
             report(.recycled(slot: row.slot, pid: row.pid, reason: reason))
         case .serving:
+            hasSaidReady = true
             showTitle()
             manager.ready(status: statusLine)
             started()

@@ -4,9 +4,19 @@ import CSporkShims
 import Glibc
 import SporkNet
 
+extension ServerSettings {
+    /// Whether workers can become what these say.
+    ///
+    /// - Throws: `SystemError` when there is no such user, group or processor, or this process may not become or use it.
+    package func check() throws { _ = try Privileges(self) }
+}
+
 /// What a worker becomes before it runs anything of its own.
 struct Privileges {
-    private var identity: (user: uid_t, group: gid_t)?
+    /// More groups a user cannot have that the server becomes.
+    private static let mostGroups: Int32 = 1024
+
+    private var identity: (user: uid_t, group: gid_t, groups: [gid_t])?
     private let affinity: ServerSettings.Affinity
     private let usable: [Int32]
 
@@ -18,6 +28,10 @@ struct Privileges {
         var processors = [Int32](repeating: 0, count: 1024)
         let count = spork_usable_processors(&processors, processors.count)
         usable = Array(processors.prefix(count))
+        if case .processors(let numbers) = affinity, let missing = numbers.first(where: { !usable.contains(Int32($0)) })
+        {
+            throw SystemError("run on processor", "\(missing)", number: EINVAL)
+        }
         var (user, group) = (geteuid(), getegid())
         if let name = settings.user {
             let failure = -spork_find_user(name, &user, &group)
@@ -32,7 +46,17 @@ struct Privileges {
             throw SystemError("become", settings.user ?? settings.group ?? "", number: EPERM)
         }
         // Somebody who is no superuser is that user already, and may not drop groups.
-        if geteuid() == 0 { identity = (user, group) }
+        guard geteuid() == 0 else { return }
+        identity = (user, group, try Self.groups(of: settings.user, group))
+    }
+
+    /// The groups of a user, as initgroups(3) sets them: of nobody in particular only the one that was asked for.
+    private static func groups(of user: String?, _ group: gid_t) throws -> [gid_t] {
+        guard let user else { return [group] }
+        var groups = [gid_t](repeating: 0, count: Int(mostGroups))
+        let count = spork_find_groups(user, group, &groups, mostGroups)
+        guard count >= 0 else { throw SystemError("find the groups of", user, number: -count) }
+        return Array(groups.prefix(Int(count)))
     }
 
     /// Becomes it, in the worker of a slot.
@@ -42,7 +66,7 @@ struct Privileges {
             guard failure == 0 else { throw SystemError("run on processors", "\(processors)", number: failure) }
         }
         guard let identity else { return }
-        let failure = -spork_drop_rights(identity.user, identity.group)
+        let failure = -spork_drop_rights(identity.user, identity.group, identity.groups, identity.groups.count)
         guard failure == 0 else {
             throw SystemError("become", "user \(identity.user), group \(identity.group)", number: failure)
         }

@@ -5,7 +5,9 @@ import CSporkShims
 /// The title of this process.
 enum ProcessTitle {
     /// The arguments this process was started with, which its title replaces.
-    static let arguments = CommandLine.arguments
+    static let arguments: [[UInt8]] = (0..<Int(CommandLine.argc)).compactMap { index in
+        CommandLine.unsafeArgv[index].map { Invocation.bytes(of: $0) }
+    }
 
     /// Makes room; to be called before `set`, in the master, once.
     static func prepare() {

@@ -43,6 +43,7 @@ package nonisolated final class Scoreboard {
     private static let headerSize = 4096
     /// How many processes there can be at once: the most workers, each with its replacement.
     package static let rowCount = 2048
+    private static let mostAttempts = 10_000
     private static let size = headerSize + rowCount * ScoreboardRow.size
 
     /// The memory's descriptor, by which a new program takes the scoreboard over.
@@ -104,12 +105,16 @@ package nonisolated final class Scoreboard {
     ///
     /// Can be asked in any process. Never less than it was before.
     package var totals: Counters {
+        // A master that was killed in the midst of it leaves the number odd for ever; nobody waits for that.
+        var attempt = 0
         while true {
+            attempt += 1
             let sequence = load(.sequence)
             let live = rows.reduce(Counters()) { $0 + $1.counters }
             let ended = Counters(accepted: load(.accepted), requests: load(.requests), bytesSent: load(.bytesSent))
             // Odd while the master moves a row to the totals; another number when it has done so meanwhile.
-            if sequence & 1 == 0, load(.sequence) == sequence { return live + ended }
+            let isWhole = sequence & 1 == 0 && load(.sequence) == sequence
+            if isWhole || attempt >= Self.mostAttempts { return live + ended }
         }
     }
 

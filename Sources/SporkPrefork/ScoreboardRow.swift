@@ -114,6 +114,12 @@ package nonisolated struct ScoreboardRow {
         store(load(.requestsInFlight) &- 1, .requestsInFlight)
     }
 
+    /// Says why this worker ends that was never ready, in the place of a request: it has none.
+    package func explainEnd(_ reason: String) {
+        var reason = reason
+        reason.withUTF8 { _ = beginRequest(UnsafeRawBufferPointer($0)) }
+    }
+
     /// Counts a request that has an answer.
     package func countRequest() { store(load(.requests) &+ 1, .requests) }
 
@@ -133,6 +139,15 @@ package nonisolated struct ScoreboardRow {
             let printable = bytes.map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }
             return (String(decoding: printable, as: UTF8.self), since)
         }
+    }
+
+    /// What is being answered, for people: those that have a text, and how many have none.
+    package var requestSummary: [String] {
+        let texts = requestTexts.map(\.text)
+        let others = requestsInFlight - texts.count
+        // More than one connection can have are no number but what a crash has left.
+        guard !texts.isEmpty, (1..<1 << 20).contains(others) else { return texts }
+        return texts + ["\(others) more"]
     }
 
     /// Empties the row and gives it to a process that is about to be forked; called by the master.

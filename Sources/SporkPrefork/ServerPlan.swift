@@ -9,6 +9,8 @@ public struct ServerPlan {
     public var addresses: [SocketAddress]?
     /// What each worker runs.
     public var body: Master.Body
+    /// The text that all this was read from; a program that takes its place back after an upgrade that has failed gets it again.
+    package var text: [UInt8]?
 
     /// Puts the parts together.
     public init(settings: ServerSettings, addresses: [SocketAddress]? = nil, body: @escaping Master.Body) {
@@ -16,23 +18,22 @@ public struct ServerPlan {
     }
 }
 
-extension ServerSettings {
-    /// Whether workers can become what these say.
-    ///
-    /// - Throws: `SystemError` when there is no such user or group, or this process may not become it.
-    package func check() throws { _ = try Privileges(self) }
-}
-
 nonisolated extension ServerSettings {
-    /// The first setting that these have otherwise and that a running server cannot change; nil when there is none.
+    /// What the master holds from its start to its end: settings that only a restart changes, with their values as texts.
+    var fixed: [String: String] {
+        [
+            "accept": accept.rawValue, "pid-file": pidFile ?? "", "control": controlSocket ?? "",
+            "nofile": mostDescriptors.map { "\($0)" } ?? "",
+        ]
+    }
+
+    /// Whether a server that was started with these fixed settings can go on with the ones here.
     ///
-    /// The master holds what they name from its start to its end.
-    func firstThatNeedsRestart(comparedWith old: ServerSettings) -> String? {
-        if accept != old.accept { return "accept" }
-        if pidFile != old.pidFile { return "pid-file" }
-        if controlSocket != old.controlSocket { return "control" }
-        if mostDescriptors != old.mostDescriptors { return "nofile" }
-        return nil
+    /// - Throws: `NeedsRestart`, naming the first that cannot be changed.
+    func check(fixed others: [String: String]) throws(NeedsRestart) {
+        for (name, value) in fixed.sorted(by: { $0.key < $1.key }) where others[name, default: value] != value {
+            throw NeedsRestart(setting: name)
+        }
     }
 }
 
@@ -42,14 +43,15 @@ struct PreparedPlan {
     let addresses: [SocketAddress]?
     let privileges: Privileges
     let body: Master.Body
+    let text: [UInt8]?
 
     init(_ plan: ServerPlan) throws {
-        (settings, addresses, body) = (plan.settings, plan.addresses, plan.body)
+        (settings, addresses, body, text) = (plan.settings, plan.addresses, plan.body, plan.text)
         privileges = try Privileges(plan.settings)
     }
 }
 
-/// A reload asks for something that a running server cannot do.
+/// A reload or an upgrade asks for something that a running server cannot do.
 nonisolated struct NeedsRestart: Error, CustomStringConvertible {
     let setting: String
 

@@ -10,7 +10,8 @@ public nonisolated struct ServerSettings: Sendable {
         /// All workers take from one queue: whoever is free takes the next.
         case shared
         /// Each worker has a queue of its own, and the kernel deals connections out by their addresses (SO_REUSEPORT, socket(7)). Wakes
-        /// nobody in vain, but a connection waits for its worker even when others are idle.
+        /// nobody in vain, but a connection waits for its worker even when others are idle. A queue stays when its worker's place goes; nothing
+        /// new is dealt to it then. Only one server may listen at the address.
         case reuseport
     }
 
@@ -44,11 +45,11 @@ public nonisolated struct ServerSettings: Sendable {
     public var maxAge: Duration?
     /// How workers get their connections.
     public var accept = AcceptMode.shared
-    /// The user that workers become; nil for the one that starts the server.
+    /// The user that workers become, with all groups it is in; nil for the one that starts the server.
     public var user: String?
     /// The group that workers become; nil for the user's.
     public var group: String?
-    /// Where the master's process number is written; nil for nowhere.
+    /// Where the master's process number is written, in a file that is locked as long as the master lives; nil for nowhere.
     public var pidFile: String?
     /// On which processors workers run.
     public var affinity = Affinity.none

@@ -29,6 +29,8 @@ nonisolated extension Supervision {
         package var generation: Int
         package var lastGeneration: Int
         package var isPaused: Bool
+        /// Whether a reload was asked for that has not begun.
+        package var reloadsAgain = false
 
         package init(
             entries: [Entry] = [],
@@ -59,13 +61,15 @@ nonisolated extension Supervision {
                 role: role
             )
         }
-        return Snapshot(
+        var snapshot = Snapshot(
             entries: entries,
             slots: slots.keys.sorted(),
             generation: knownGeneration,
             lastGeneration: lastGeneration,
             isPaused: isPaused
         )
+        snapshot.reloadsAgain = reloadsAgain
+        return snapshot
     }
 
     /// Goes on where another program has stopped.
@@ -75,7 +79,7 @@ nonisolated extension Supervision {
     /// - Returns: the first actions.
     package mutating func adopt(_ snapshot: Snapshot, failure: String? = nil, at now: Double) -> [Action] {
         (generation, lastGeneration, isPaused) = (snapshot.generation, snapshot.lastGeneration, snapshot.isPaused)
-        (hasServed, wasServing) = (true, true)
+        (hasServed, wasServing, reloadsAgain) = (true, true, snapshot.reloadsAgain)
         for slot in snapshot.slots { slots[slot] = Slot() }
         for entry in snapshot.entries {
             var process = Process(row: entry.row, slot: entry.slot, generation: entry.generation)
@@ -105,7 +109,9 @@ nonisolated extension Supervision {
                 slots[number]?.waitsUntil = now
             }
         }
-        if let failure { return actions + [.verdict(.upgrade, failure: failure)] + advance(at: now) }
+        if let failure {
+            return actions + [.verdict(.upgrade, failure: failure)] + advance(at: now) + reloadAgain(at: now)
+        }
         return actions + begin(.upgrade, at: now)
     }
 }

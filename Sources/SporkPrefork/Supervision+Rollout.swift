@@ -45,7 +45,7 @@ nonisolated extension Supervision {
         fallback = generation
         generation = lastGeneration
         self.change = change
-        isPaused = false
+        (wasPaused, isPaused) = (isPaused, false)
         return [.prepared(generation: generation)] + advance(at: now)
     }
 
@@ -88,9 +88,17 @@ nonisolated extension Supervision {
             return process.generation == generation && process.isReady
         }
         guard isComplete else { return [] }
-        fallback = nil
-        self.change = nil
-        return [.verdict(change, failure: nil)] + reloadAgain(at: now)
+        if let nextCapacity, capacity < nextCapacity {
+            let taken = slots
+            guard let slot = (1...nextCapacity).first(where: { taken[$0] == nil }) else { return [] }
+            addedSlots.insert(slot)
+            replacing = slot
+            return fill(slot, generation: generation, at: now)
+        }
+        let wanted = nextCapacity
+        (fallback, self.change, nextCapacity, addedSlots) = (nil, nil, nil, [])
+        // First the verdict: the master does with it what has to be done before the last of the old workers drains.
+        return [.verdict(change, failure: nil)] + (wanted.map { resize(to: $0, at: now) } ?? []) + reloadAgain(at: now)
     }
 
     /// Goes back to the generation that is known to work.
@@ -99,7 +107,9 @@ nonisolated extension Supervision {
         let failed = generation
         (generation, fallback, self.change) = (old, nil, nil)
         replacing = nil
-        var actions: [Action] = []
+        var actions: [Action] = [.rolledBack(generation: failed)]
+        for number in addedSlots.sorted() where slots[number] != nil { actions += remove(number, at: now) }
+        (nextCapacity, addedSlots) = (nil, [])
         for (number, slot) in slots.sorted(by: { $0.key < $1.key }) {
             if let row = slot.replacement, processes[row]?.generation == failed {
                 slots[number]?.replacement = nil
@@ -107,6 +117,7 @@ nonisolated extension Supervision {
             }
         }
         actions.append(change == .upgrade ? .revert(reason: reason) : .verdict(change, failure: reason))
+        if wasPaused { return actions + pause(at: now) + reloadAgain(at: now) }
         for (number, slot) in slots.sorted(by: { $0.key < $1.key }) where slot.current == nil && slot.waitsUntil == nil
         {
             actions += fill(number, at: now)
@@ -115,7 +126,7 @@ nonisolated extension Supervision {
     }
 
     /// Starts the reload that was asked for while another change was under way.
-    private mutating func reloadAgain(at now: Double) -> [Action] {
+    mutating func reloadAgain(at now: Double) -> [Action] {
         guard reloadsAgain, !isChanging else { return [] }
         reloadsAgain = false
         return reload(at: now)

@@ -1,6 +1,9 @@
 // Supervision: ending, pausing, and what happens when time has passed.
 
 nonisolated extension Supervision {
+    /// Whether the server is about to end.
+    package var isStopping: Bool { stop != nil }
+
     var isAnnouncing: Bool { if case .announced = stop { true } else { false } }
 
     mutating func stopGracefully(at now: Double) -> [Action] {
@@ -102,10 +105,12 @@ nonisolated extension Supervision {
             switch process.phase {
             case .retiring(let killAt) where killAt <= now:
                 processes[row]?.phase = .retiring(killAt: .infinity)
-                actions.append(.kill(pid: process.pid))
+                actions += [.reportKill(row: row, reason: "has not ended in time"), .kill(pid: process.pid)]
             case .booting(let until) where until <= now:
                 processes[row]?.phase = .retiring(killAt: .infinity)
-                actions.append(.kill(pid: process.pid))
+                actions += [
+                    .reportKill(row: row, reason: "was not ready after \(limits.boot) s"), .kill(pid: process.pid),
+                ]
                 actions += lost(process, "was not ready after \(limits.boot) s", failing: true, at: now)
             default: break
             }

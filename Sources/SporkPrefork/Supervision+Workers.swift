@@ -26,7 +26,7 @@ nonisolated extension Supervision {
 
     /// Whether the end of this worker is no surprise: it was asked for.
     package func expectsEnd(of pid: Int32) -> Bool {
-        guard stop == nil, let row = row(of: pid), let process = processes[row] else { return true }
+        guard stop == nil || isAnnouncing, let row = row(of: pid), let process = processes[row] else { return true }
         return process.isRetiring
     }
 
@@ -149,7 +149,6 @@ nonisolated extension Supervision {
         }
         guard slot.current == process.row else { return [] }
         slots[process.slot]?.current = nil
-        if isAnnouncing { return [] }
         if !hasServed {
             failedStarts += 1
             if failedStarts >= limits.mostFailedStarts { return giveUp(what, at: now) }
@@ -198,7 +197,7 @@ nonisolated extension Supervision {
         return actions + advance(at: now)
     }
 
-    private mutating func remove(_ slot: Int, at now: Double) -> [Action] {
+    mutating func remove(_ slot: Int, at now: Double) -> [Action] {
         guard let removed = slots.removeValue(forKey: slot) else { return [] }
         if replacing == slot { replacing = nil }
         return (removed.replacement.map { discard($0) } ?? []) + (removed.current.map { retire($0, at: now) } ?? [])

@@ -60,7 +60,7 @@ package nonisolated struct Supervision {
     }
 
     /// A change that somebody waits for.
-    package enum Change: Equatable, Sendable {
+    package enum Change: String, Sendable {
         case reload, upgrade
     }
 
@@ -104,6 +104,8 @@ package nonisolated struct Supervision {
         case upgrade
         /// The answer to `.check`: nil when all is well.
         case checked(Check, failure: String?)
+        /// The change that begins next brings so many workers with it.
+        case capacityFollows(Int)
         /// The answer to `.execute` or `.revert`, which have none when they succeed.
         case executeFailed(reason: String)
         /// Drain all workers and start no others until a reload or a resize (WINCH).
@@ -140,6 +142,8 @@ package nonisolated struct Supervision {
         case endCheck
         /// What was checked is generation `generation` from here on.
         case prepared(generation: Int)
+        /// What was prepared for generation `generation` does not hold.
+        case rolledBack(generation: Int)
         /// Become the program on the disk, handing everything over.
         case execute
         /// Become the program that this one has replaced.
@@ -148,6 +152,8 @@ package nonisolated struct Supervision {
         case verdict(Change, failure: String?)
         /// A worker hangs: say what it is doing.
         case reportHang(row: Int, seconds: Double)
+        /// A worker is killed because its time is over: to get ready, or to finish.
+        case reportKill(row: Int, reason: String)
         /// A worker is being replaced although it is well.
         case reportRecycling(row: Int, reason: String)
         /// All workers serve, for the first time.
@@ -215,6 +221,12 @@ package nonisolated struct Supervision {
     var fallback: Int?
     /// What the rollout is for.
     var change: Change?
+    /// How many workers there will be when the change is complete; nil for as many as there are.
+    var nextCapacity: Int?
+    /// The slots that the change has added.
+    var addedSlots: Set<Int> = []
+    /// Whether all workers drained before the change.
+    var wasPaused = false
     /// The check that runs, and when it has taken too long.
     var check: (kind: Check, until: Double)?
     /// The slot whose worker is being replaced.
@@ -249,6 +261,9 @@ package nonisolated struct Supervision {
         case .reload: return reload(at: now)
         case .upgrade: return upgrade(at: now)
         case .checked(let kind, let failure): return checked(kind, failure, at: now)
+        case .capacityFollows(let count):
+            nextCapacity = max(1, min(count, mostRows / 2))
+            return []
         case .executeFailed(let reason): return executeFailed(reason, at: now)
         case .pause: return pause(at: now)
         case .reopenLogs: return pids.map { .reopenLogs(pid: $0) }

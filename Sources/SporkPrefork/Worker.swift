@@ -80,6 +80,9 @@ public final class Worker {
         try await run(StreamServer(listeners, limits: Self.limits(limit), handler: handler))
     }
 
+    /// How long a queue of its own is looked after in a drain: handshakes that the kernel has begun for it end there.
+    private static let handshake: Duration = .seconds(1)
+
     private static func limits(_ connections: Int?) -> StreamServer.Limits {
         var limits = StreamServer.Limits()
         limits.connections = connections
@@ -91,8 +94,9 @@ public final class Worker {
         server.onCount = { [row, unowned server] in row.show(open: server.connections, accepted: server.accepted) }
         server.onReturn = { [unowned self] in row.isListening = !draining.isSet }
         self.server = server
-        spawn("drain") { [draining] in
+        spawn("drain") { [self] in
             try await draining.wait()
+            if !sharesListeners, !scoreboard.isStopping { server.looksAfterQueues = Self.handshake }
             server.stop()
         }
         spawn("ready") { [self] in

@@ -61,7 +61,7 @@ class Server:
 
     def __init__(self, command: list[str], **options):
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options
+            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **{"stderr": subprocess.PIPE, **options}
         )
         ready, _, _ = select.select([self.process.stdout], [], [], 20)
         assert ready, "the server said nothing within 20 s"
@@ -158,7 +158,8 @@ def start(spork: str) -> Iterator[Callable[..., Server]]:
         if server.process.poll() is None:
             server.kill()
         server.process.stdout.close()
-        server.process.stderr.close()
+        if server.process.stderr:
+            server.process.stderr.close()
 
 
 @pytest.fixture(scope="session")

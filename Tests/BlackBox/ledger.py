@@ -3,7 +3,7 @@
 Every request that was sent is reconciled with the answer that came, and all answers with what the server has counted. Used by
 test_ledger.py, and by scripts/ledger for as many operations as one likes:
 
-    ledger.py BINARY [--operations 200] [--seed 1]
+    ledger.py BINARY [--operations 200] [--seed 1] [--accept reuseport]
 """
 
 import argparse
@@ -182,13 +182,16 @@ def read_answer(stream) -> bool:
 class Operations:
     """Things that are done to a server, by chance."""
 
-    def __init__(self, control: Control, master: int, errors: str, chance: random.Random):
+    def __init__(self, control: Control, master: int, errors: str, chance: random.Random, accept: str):
         self.control, self.master, self.errors, self.chance = control, master, errors, chance
         self.done: dict[str, int] = {}
+        self.kinds = [self.reload, self.hang_up, self.resize, self.grow, self.shrink, self.upgrade, self.recycle]
+        # With a queue for each worker none can be called idle: the next connection may be on its way to it.
+        if accept == "shared":
+            self.kinds.append(self.kill_idle)
 
     def one(self) -> str:
-        kinds = [self.reload, self.hang_up, self.resize, self.grow, self.shrink, self.upgrade, self.kill_idle, self.recycle]
-        kind = self.chance.choice(kinds)
+        kind = self.chance.choice(self.kinds)
         name = kind() or kind.__name__
         self.done[name] = self.done.get(name, 0) + 1
         return name
@@ -288,8 +291,14 @@ def sockets(pid: int, listening: bool = False) -> int:
     return count - (1 if listening else 0)
 
 
-def run(binary: str, operations: int, seed: int, each: int = 3, say=print) -> dict[str, int]:
-    """The whole test; fails with an AssertionError."""
+def run(
+    binary: str, operations: int, seed: int, each: int = 3, say=print, accept: str = "shared", requests: int = 0, between=lambda port: port
+) -> dict[str, int]:
+    """The whole test; fails with an AssertionError.
+
+    It goes on until so many operations have been done and so many requests answered. Clients connect to the port that `between` makes of the
+    server's: something may stand there that loses requests, to show that this is found.
+    """
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder, "site")
         site.mkdir()
@@ -297,7 +306,7 @@ def run(binary: str, operations: int, seed: int, each: int = 3, say=print) -> di
         path, command = f"{folder}/http", f"{folder}/control"
         errors = open(f"{folder}/errors", "w+b")
         process = subprocess.Popen(
-            [binary, "serve", str(site), "-b", "127.0.0.1:0", "-b", f"unix:{path}", "-w", "4", "--control", command,
+            [binary, "serve", str(site), "-b", "127.0.0.1:0", "-b", f"unix:{path}", "-w", "4", "--control", command, "--accept", accept,
              # A few seconds of load, so that workers are recycled all the time.
              "--max-requests", "1000"],
             stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL,
@@ -306,9 +315,9 @@ def run(binary: str, operations: int, seed: int, each: int = 3, say=print) -> di
             line = process.stdout.readline().decode()
             port = int(re.search(r"127\.0\.0\.1:(\d+)", line)[1])
             control = Control(command)
-            happening = Operations(control, process.pid, errors.name, random.Random(seed))
+            happening = Operations(control, process.pid, errors.name, random.Random(seed), accept)
             begin, highest = time.monotonic(), 0
-            with Clients(port, path, seed, each) as clients:
+            with Clients(between(port), path, seed, each) as clients:
                 for number in range(operations):
                     name = happening.one()
                     total = control.status()["totals"]["requests"]
@@ -316,11 +325,13 @@ def run(binary: str, operations: int, seed: int, each: int = 3, say=print) -> di
                     highest = total
                     assert not clients.failures, f"after {name}, operation {number}: {clients.failures[:5]}"
                     time.sleep(happening.chance.random() * 0.1)
+                while clients.answered < requests and not clients.failures:
+                    time.sleep(0.01)
                 happening.settled()
             status = control.wait(lambda now: not any(worker["in_flight"] for worker in now["workers"]), "quiet")
             totals = status["totals"]
             say(
-                f"seed {seed}: {operations} operations in {time.monotonic() - begin:.1f} s: {happening.done}, {happening.recycled} recycled;"
+                f"seed {seed}, {accept}: {operations} operations in {time.monotonic() - begin:.1f} s: {happening.done}, {happening.recycled} recycled;"
                 f" {clients.sent} requests on {clients.connections} connections, {clients.answered} answers,"
                 f" {totals['requests']} counted, {len(clients.failures)} failures"
             )
@@ -349,8 +360,9 @@ if __name__ == "__main__":
     parser.add_argument("binary")
     parser.add_argument("--operations", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--accept", choices=["shared", "reuseport"], default="shared")
     options = parser.parse_args()
     try:
-        run(options.binary, options.operations, options.seed)
+        run(options.binary, options.operations, options.seed, accept=options.accept)
     except AssertionError as error:
         sys.exit(f"the ledger does not add up: {error}")

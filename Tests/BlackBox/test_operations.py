@@ -104,7 +104,8 @@ def test_ctl(served, spork: str, tmp_path: Path):
     assert len(json.loads(ctl("status", "json")[1])["workers"]) == 1
     before = server.workers()
     assert ctl("reload")[0] == 0
-    assert not set(before) & set(server.workers()), "a reload that was done has replaced every worker"
+    # All workers that serve are new; the old one may still be on its way out.
+    wait_until(lambda: not set(before) & set(server.workers()), 2, "the end of the old worker")
     assert ctl("workers", "2")[0] == 0
     wait_until(lambda: len(server.workers()) == 2)
     code, _, error = ctl("dance")
@@ -231,11 +232,12 @@ def test_upgrade(spork: str, site: Path, tmp_path: Path):
     [
         (b"#!/bin/sh\necho this one is broken >&2\nexit 3\n", 0o755, "this one is broken"),
         (b"#!/bin/sh\nexit 0\n", 0o644, "permission denied"),
+        (b"#!/bin/sh\nexit 0\n", 0o755, "the program does not know how to take over"),
         (b"\x7fELF and nothing more", 0o755, "exec format error"),
         (b"#!/bin/sh\nkill -SEGV $$\n", 0o755, "signal 11"),
         (None, 0, "no such file or directory"),
     ],
-    ids=["fails", "not executable", "no program", "crashes", "missing"],
+    ids=["fails", "not executable", "another", "no program", "crashes", "missing"],
 )
 def test_broken_upgrade_changes_nothing(spork: str, site: Path, tmp_path: Path, content, mode, said):
     """An upgrade to a program that does not work says why, and the same processes go on."""
@@ -464,7 +466,7 @@ def test_user(start, spork: str, site: Path):
 
 
 def test_reuseport(served):
-    """With a queue for each worker, workers have sockets of their own, which stay when workers are replaced."""
+    """With a queue for each worker, workers have sockets of their own, which stay when workers are replaced, and when there are fewer."""
     server, control = served("-w", "3", "--accept", "reuseport")
     assert listening(server.port) == 3
     for _ in range(60):
@@ -478,9 +480,21 @@ def test_reuseport(served):
     control.wait(lambda now: now["workers_serving"] == 4, "four workers")
     assert listening(server.port) == 4
     control.ask("workers 2")
-    wait_until(lambda: listening(server.port) == 2)
+    control.wait(lambda now: len(now["workers"]) == 2, "the end of two workers")
+    for _ in range(40):
+        assert ask(server).status == 200
     assert control.ask("upgrade")[0].startswith("ok")
-    assert ask(server).status == 200 and listening(server.port) == 2
+    for _ in range(40):
+        assert ask(server).status == 200
+    control.ask("workers 4")
+    control.wait(lambda now: now["workers_serving"] == 4, "four workers again")
+    before = {worker["pid"]: worker["accepted"] for worker in control.status()["workers"]}
+    for _ in range(100):
+        assert ask(server).status == 200
+    control.wait(
+        lambda now: all(worker["accepted"] > before[worker["pid"]] for worker in now["workers"]), "all four taking their share"
+    )
+    assert listening(server.port) == 4
     server.stop()
     assert listening(server.port) == 0
 

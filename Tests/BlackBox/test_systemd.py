@@ -1,6 +1,7 @@
 """What a service manager and a container see: sockets that are passed, states that are told, process number one."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -97,6 +98,39 @@ def test_passed_sockets(spork: str, site: Path, tmp_path: Path):
             server.kill()
 
 
+def test_states_in_between(spork: str, site: Path, tmp_path: Path):
+    """What an operator looks at is told as well: how many workers serve; and a reload that has failed is over, too."""
+    manager = Manager(tmp_path / "notify")
+    folder = tmp_path / "site"
+    folder.mkdir()
+    environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    server = Server([spork, "serve", str(folder), "-w", "1", "-b", "127.0.0.1:0"], env=environment)
+    try:
+        assert manager.hear("READY")["STATUS"] == "1 of 1 workers serve, generation 1"
+        os.kill(server.master, signal.SIGTTIN)
+        while manager.hear("STATUS")["STATUS"] != "2 of 2 workers serve, generation 1":
+            pass
+        os.kill(server.workers()[0], signal.SIGKILL)
+        seen = [manager.hear("STATUS")["STATUS"] for _ in range(2)]
+        assert seen == ["1 of 2 workers serve, generation 1", "2 of 2 workers serve, generation 1"]
+        folder.rename(tmp_path / "elsewhere")
+        os.kill(server.master, signal.SIGHUP)
+        manager.hear("RELOADING")
+        assert manager.hear("READY")["STATUS"] == "2 of 2 workers serve, generation 1"
+        (tmp_path / "elsewhere").rename(folder)
+        os.kill(server.master, signal.SIGTERM)
+        stopping = manager.hear("STOPPING")
+        assert stopping["STATUS"] == "finishing what has begun"
+        assert server.process.wait(10) == 0
+        # Nothing contradicts it afterwards.
+        manager.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.socket.recv(4096)
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
 def can_unshare() -> bool:
     return subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode == 0
 
@@ -137,6 +171,40 @@ def test_read_only_root(spork: str, site: Path, tmp_path: Path):
     script = f'mount -o remount,bind,ro / 2>/dev/null || mount --bind / /mnt && mount -o remount,bind,ro / ; exec "{spork}" serve "{site}" -w 1 -b 127.0.0.1:0'
     server = Server(["unshare", "--mount", "sh", "-c", script], cwd="/")
     try:
+        assert server.exchange(b"GET /1.bin HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+        server.stop()
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is needed")
+def test_unit_file_is_understood(spork: str, tmp_path: Path):
+    """systemd has nothing to say against the unit file."""
+    unit = (Path(__file__).resolve().parents[2] / "scripts/spork.service").read_text()
+    (tmp_path / "spork.service").write_text(unit.replace("/usr/local/bin/spork", spork))
+    result = subprocess.run(["systemd-analyze", "verify", str(tmp_path / "spork.service")], capture_output=True, text=True, timeout=30)
+    version = int(subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True).stdout.split()[1])
+    # What older ones do not know yet.
+    lines = [line for line in result.stderr.splitlines() if version >= 253 or "notify-reload" not in line]
+    assert not lines and (result.returncode == 0 or version < 253)
+
+
+def test_rights_of_the_unit_are_enough(spork: str, site: Path, tmp_path: Path):
+    """With the capabilities that the unit file leaves it the server does all it does: becomes another user, reloads, ends its workers."""
+    if os.getuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("root and setpriv are needed")
+    unit = (Path(__file__).resolve().parents[2] / "scripts/spork.service").read_text()
+    [rights] = [line.partition("=")[2].split() for line in unit.splitlines() if line.startswith("CapabilityBoundingSet=")]
+    bounding = ",".join(["-all"] + ["+" + right.removeprefix("CAP_").lower() for right in rights])
+    server = Server(
+        ["setpriv", f"--bounding-set={bounding}", spork, "serve", str(site), "-w", "2", "-b", "127.0.0.1:0", "--user", "daemon",
+         "--max-memory", "1G", "--control", str(tmp_path / "control")],
+    )
+    try:
+        old = server.workers()
+        os.kill(server.master, signal.SIGHUP)
+        wait_until(lambda: len(server.workers()) == 2 and not set(old) & set(server.workers()))
         assert server.exchange(b"GET /1.bin HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
         server.stop()
     finally:

@@ -243,6 +243,19 @@ import Testing
         world.buryRetiring()
         #expect(world.log.last == .finish(failure: nil))
     }
+
+    @Test(
+        "a reload that was asked for during an upgrade is begun by the program that takes over, once that has succeeded"
+    )
+    func reloadAfterHandover() {
+        let world = World(workers: 1)
+        world.tell(.upgrade)
+        #expect(world.tell(.reload).isEmpty)
+        let next = World(adopting: world.supervision.snapshot, at: 5)
+        next.readyAll()
+        #expect(next.log.contains(.verdict(.upgrade, failure: nil)))
+        #expect(next.log.last == .check(.configuration))
+    }
 }
 
 /// Numbers that look random and are the same in every run.

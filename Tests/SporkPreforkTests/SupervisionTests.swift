@@ -109,7 +109,7 @@ import Testing
         #expect(!world.tell(.timePassed).contains(.kill(pid: pid)))
         world.now = 130
         let actions = world.tell(.timePassed)
-        #expect(actions.first == .kill(pid: pid))
+        #expect(actions.prefix(2) == [.reportKill(row: 0, reason: "was not ready after 30.0 s"), .kill(pid: pid)])
         #expect(actions.contains(.fork(row: 1, slot: 1, generation: 1)))
         world.log = []
         world.tell(.ended(pid: pid, reason: "was ended by signal 9"))
@@ -210,6 +210,22 @@ import Testing
         #expect(other.tell(.stopGracefully) == [.kill(pid: other.pid(slot: 1)), .closeListeners])
     }
 
+    @Test("a worker that crashes while a stop is only announced is reported and replaced; others go on serving")
+    func crashDuringDelay() {
+        var limits = Supervision.Limits()
+        limits.shutdownDelay = 60
+        let world = World(workers: 1, limits: limits)
+        world.now = 10
+        world.tell(.stopGracefully)
+        #expect(!world.supervision.expectsEnd(of: world.pid(slot: 1)))
+        #expect(
+            world.tell(.ended(pid: world.pid(slot: 1), reason: "was ended by signal 4"))
+                == [.fork(row: 0, slot: 1, generation: 1)]
+        )
+        world.readyAll()
+        #expect(world.supervision.serving == 1)
+    }
+
     @Test("a fast stop says quit, a second stop kills", arguments: [Supervision.Event.stopFast, .stopGracefully])
     func fastStop(second: Supervision.Event) {
         let world = World(workers: 1)
@@ -225,7 +241,7 @@ import Testing
         world.tell(.stopFast)
         #expect(world.supervision.nextDeadline == 2)
         world.now = 2
-        #expect(world.tell(.timePassed) == [.kill(pid: pid)])
+        #expect(world.tell(.timePassed) == [.reportKill(row: 0, reason: "has not ended in time"), .kill(pid: pid)])
     }
 
     @Test("a second graceful stop kills; a fast one after a graceful one says quit")

@@ -9,13 +9,21 @@ import Testing
     )
     func handover(purpose: Handover.Purpose) {
         var supervision = Supervision.Snapshot(slots: [1, 2], generation: 4, lastGeneration: 6, isPaused: true)
+        supervision.reloadsAgain = true
         supervision.entries = [
             .init(row: 3, slot: 1, generation: 4, pid: 17, role: .ready),
             .init(row: 5, slot: 2, generation: 4, pid: 18, role: .retiring),
         ]
         var handover = Handover(purpose: purpose, process: 42, supervision: supervision)
         (handover.scoreboard, handover.lifeline, handover.doorbell) = (7, (8, 9), 10)
-        (handover.program, handover.control, handover.clients) = (11, 12, [13, 14])
+        (handover.program, handover.control, handover.clients) = (
+            11, 12, [.init(descriptor: 13, waitsFor: .upgrade), .init(descriptor: 14, waitsFor: .reload)]
+        )
+        handover.pidFile = 15
+        handover.invocation = Invocation(
+            arguments: [Array("spork".utf8), [], Array("two words\n%41".utf8), [0xFF, 0xFE]],
+            variables: [Array("NAME=the value\nof two lines".utf8)]
+        )
         handover.path = "/usr/local/bin/with spaces/spork"
         handover.listeners = [(3, 0), (4, 2)]
         let read = Handover(text: handover.text)
@@ -23,7 +31,9 @@ import Testing
         #expect(read?.purpose == purpose)
         #expect(read?.path == handover.path)
         #expect(read?.supervision == supervision)
-        #expect(Set(handover.descriptors) == [3, 4, 7, 8, 9, 10, 11, 12, 13, 14])
+        #expect(read?.invocation == handover.invocation)
+        #expect(read?.clients == handover.clients)
+        #expect(Set(handover.descriptors) == [3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15])
     }
 
     @Test(
@@ -32,6 +42,8 @@ import Testing
             "", "spork handover 2\nprocess 1\nscoreboard 3\n", "spork handover 1\n", "spork handover 1\nprocess 1\n",
             "spork handover 1\nprocess 1\nscoreboard 3\nsomething 5\n",
             "spork handover 1\nprocess 1\nscoreboard 3\nworker 1 2 3 4 dancing\n",
+            "spork handover 1\nprocess 1\nscoreboard 3\nargument %4\n",
+            "spork handover 1\nprocess 1\nscoreboard 3\nclient 4 dance\n",
             "spork handover 1\nprocess x\nscoreboard 3\n",
         ]
     )

@@ -49,7 +49,7 @@ need_build_packages() { need_packages libev-dev libc-ares-dev libssl-dev libc6-d
 fingerprint() {
     (
         cd "$project"
-        find Package.swift Sources Tests/LoopProbe -type f -printf '%p %s %T@\n' | LC_ALL=C sort
+        find Package.swift Sources Tests/LoopProbe Tests/MasterProbe -type f -printf '%p %s %T@\n' | LC_ALL=C sort
         swift --version 2>/dev/null
     ) | sha256sum | cut -d ' ' -f 1
 }

@@ -158,9 +158,16 @@ int spork_shared_memory(size_t size);
 /// A file that is only in memory. Negated errno on failure.
 int spork_memory_file(void);
 
-/// When `parent` dies this process is ended (SIGALRM) no later than so many seconds after, whatever it is doing.
-/// To be called after a change of users, which would undo it. 0 or a negated errno.
-int spork_notice_death_of_parent(pid_t parent, int seconds);
+/// When `parent` dies this process is ended no later than `patience` seconds after, whatever it is doing; and, unless `hang` is 0, as soon as
+/// what `heartbeat` says (nanoseconds of the monotonic clock, 0 for idle) is `hang` seconds old.
+/// To be called after a change of users, which would undo it. Uses SIGVTALRM, and SIGALRM once the parent is dead. 0 or a negated errno.
+int spork_notice_death_of_parent(pid_t parent, double patience, double hang, const uint64_t *_Nullable heartbeat);
+
+/// Does what the death of the parent does: for those who have learned of it in another way. Harmless when repeated.
+void spork_parent_has_died(void);
+
+/// This process is killed when `parent` dies, programs that it executes included. 0 or a negated errno.
+int spork_die_with_parent(pid_t parent);
 
 /// Maps such memory for reading and writing; null when the system refuses.
 void *_Nullable spork_map_shared(int descriptor, size_t size);
@@ -202,14 +209,24 @@ int spork_find_user(const char *_Nonnull name, uid_t *_Nonnull user, gid_t *_Non
 /// A group by name. -ENOENT when there is none.
 int spork_find_group(const char *_Nonnull name, gid_t *_Nonnull group);
 
-/// Becomes another user and group for good, without other groups and without a way to new rights. 0 or a negated errno.
-int spork_drop_rights(uid_t user, gid_t group);
+/// The groups that a user is in, `group` among them, `most` at most. Returns how many; -E2BIG when there are more.
+int spork_find_groups(const char *_Nonnull name, gid_t group, gid_t *_Nonnull groups, int most);
+
+/// Becomes another user and group for good, with these groups and no others and without a way to new rights. 0 or a negated errno.
+int spork_drop_rights(uid_t user, gid_t group, const gid_t *_Nonnull groups, size_t count);
 
 /// The user at the other end of a Unix socket, as it was when it connected. 0 or a negated errno.
 int spork_peer_user(int descriptor, uid_t *_Nonnull user);
 
 /// Runs on these processors only. 0 or a negated errno.
 int spork_use_processors(const int *_Nonnull processors, size_t count);
+
+/// Has the kernel deal new connections by chance to the first `count` of the sockets that listen at one address (SO_REUSEPORT), in the order
+/// in which they began to; by its own rule to all of them when `count` is 0. For one of them; it holds for all. 0 or a negated errno.
+int spork_deal_connections(int listener, uint32_t count);
+
+/// Drops every packet that would begin a connection to a TCP socket that listens (socket(7), SO_ATTACH_FILTER). 0 or a negated errno.
+int spork_refuse_connections(int listener);
 
 /// The numbers of the processors that the affinity mask allows, `most` of them at most. Returns how many.
 size_t spork_usable_processors(int *_Nonnull processors, size_t most);

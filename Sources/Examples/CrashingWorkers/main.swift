@@ -52,7 +52,7 @@ do {
     settings.workers = workers
     settings.hangTimeout = .milliseconds(Int(seconds * 1000))
     let listeners = try ListenerSet([address], settings: settings)
-    let master = Master(listeners: listeners, settings: settings, report: { complain("\($0)") }) {
+    let master = try Master(listeners: listeners, settings: settings, report: { complain("\($0)") }) {
         { worker in
             let server = HTTPServer(row: worker.row, respond: respond)
             try await worker.serve { server.handler(for: $0) }

@@ -35,17 +35,23 @@ package struct ConfigurationSource {
         self.path = path ?? environment["SPORK_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// What holds now.
-    package func effective() throws(ConfigurationError) -> EffectiveConfiguration {
+    /// What holds now, and the file's text.
+    ///
+    /// A program that takes its place back after an upgrade that has failed goes by the text that it has left, until the next reload: the file
+    /// may have been written for the program that was to replace it.
+    package func effective() throws(ConfigurationError) -> (EffectiveConfiguration, text: [UInt8]?) {
+        var text = Handover.takeTextToGoBackTo()
+        if text == nil, let path { text = try Self.bytes(of: path) }
         var file: ConfigurationFile?
-        if let path { file = try ConfigurationFile(path: path, bytes: Self.bytes(of: path)) }
-        return try EffectiveConfiguration(
+        if let path, let text { file = try ConfigurationFile(path: path, bytes: text) }
+        let effective = try EffectiveConfiguration(
             settings,
             defaults: defaults,
             flags: flags,
             environment: environment,
             file: file
         )
+        return (effective, text)
     }
 
     private static func bytes(of path: String) throws(ConfigurationError) -> [UInt8] {

@@ -84,7 +84,9 @@ package nonisolated struct EffectiveConfiguration {
         if ["HANDOVER", "LOOP_HOOKS", "CONFIG", "PORT", "NAME"].contains(name) { return true }
         if name.hasPrefix("ENV_") || name.hasSuffix("_PORT") { return true }
         if ["SERVICE_HOST", "SERVICE_PORT"].contains(where: { name.hasSuffix($0) }) { return true }
-        if ["SERVICE_PORT_", "PORT_"].contains(where: { name.hasPrefix($0) || name.contains("_\($0)") }) { return true }
+        if ["SERVICE_PORT_", "PORT_"].contains(where: { name.hasPrefix($0) || name.contains("_\($0)") }) {
+            return true
+        }
         return (Setting.ofServe + Setting.ofEcho + Setting.ofService).contains { $0.variable == variable }
     }
 
