@@ -18,12 +18,9 @@ final class PidFile {
     /// - Throws: `SystemError` when it cannot be written: EBUSY when another server that runs has it.
     init(path: String, adopting descriptor: Int32 = -1) throws {
         self.path = path
-        if descriptor >= 0 {
-            if Self.isSame(descriptor, path) {
-                self.descriptor = descriptor
-                return
-            }
-            close(descriptor)
+        if descriptor >= 0, Self.isSame(descriptor, path) {
+            self.descriptor = descriptor
+            return
         }
         let temporary = "\(path).\(getpid())"
         self.descriptor = spork_create_file(temporary, 0o644)
@@ -36,6 +33,8 @@ final class PidFile {
             close(self.descriptor)
             throw error
         }
+        // Another file than before, whose time is over only now: until here the program before may have to go on with it.
+        if descriptor >= 0 { close(descriptor) }
     }
 
     private func write(_ temporary: String) throws {
