@@ -102,7 +102,7 @@ do {
             try await worker.serve { server.handler(for: $0) }
         }
     }
-    let master = Master(listeners: listeners, settings: settings, report: report, configure: configure)
+    let master = try Master(listeners: listeners, settings: settings, report: report, configure: configure)
     try master.run {
         say(
             "serves at http://\(listeners.addresses[0]) · master \(getpid()) · \(settings.workers) workers",
