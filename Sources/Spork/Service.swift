@@ -8,20 +8,26 @@ import SporkPrefork
 package struct Service {
     private let source: ConfigurationSource
     private let standard: SocketAddress
-    private let prepare: (ServiceConfiguration) throws -> Master.Body
+    private let protocols: [String]
+    private let prepare: (ServiceConfiguration, TLSContext?) throws -> Master.Body
+    // All generations of workers have the same, so that a reload costs nobody a session.
+    private let ticketKeys = TLSTicketKeys()
 
     /// Describes a server; nothing happens yet.
     ///
     /// - Parameters:
     ///   - source: what it goes by.
     ///   - standard: where it listens when nobody says anything else.
-    ///   - prepare: opens what the configuration names and returns what each worker runs. Called at the start and for every reload.
+    ///   - protocols: what is spoken inside of TLS (ALPN).
+    ///   - prepare: opens what the configuration names and returns what each worker runs, which secures its connections where there is a
+    ///     context. Called at the start and for every reload.
     package init(
         _ source: ConfigurationSource,
         standard: SocketAddress,
-        prepare: @escaping (ServiceConfiguration) throws -> Master.Body
+        protocols: [String] = [],
+        prepare: @escaping (ServiceConfiguration, TLSContext?) throws -> Master.Body
     ) {
-        (self.source, self.standard, self.prepare) = (source, standard, prepare)
+        (self.source, self.standard, self.protocols, self.prepare) = (source, standard, protocols, prepare)
     }
 
     /// Serves until a signal ends it; see `Master.run`.
@@ -38,13 +44,12 @@ package struct Service {
     ) throws {
         let configuration = try source.effective().values
         // Before anything is bound: what cannot be served needs no port.
-        _ = try prepare(configuration)
+        _ = try body(configuration)
         let listeners = try ListenerSet(
             configuration.addresses,
             standard: standard,
             settings: configuration.settings
         )
-        let (source, prepare) = (source, prepare)
         let master = Master(
             listeners: listeners,
             settings: configuration.settings,
@@ -54,7 +59,7 @@ package struct Service {
                 return ServerPlan(
                     settings: configuration.settings,
                     addresses: configuration.addresses,
-                    body: try prepare(configuration)
+                    body: try body(configuration)
                 )
             }
         )
@@ -63,6 +68,10 @@ package struct Service {
             "\(banner(listeners, configuration)) · master \(getpid()) · "
             + "\(workers == 1 ? "1 worker" : "\(workers) workers") · Ctrl-C ends it"
         try master.run { say(line) }
+    }
+
+    private func body(_ configuration: ServiceConfiguration) throws -> Master.Body {
+        try prepare(configuration, try configuration.tls?.load(ticketKeys, protocols: protocols))
     }
 
     /// Where it can be reached, for people.

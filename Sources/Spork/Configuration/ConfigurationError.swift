@@ -30,13 +30,15 @@ package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConve
     case malformed(origin: ConfigurationOrigin)
     /// A file has something twice that there can be once.
     case repeated(name: String, origin: ConfigurationOrigin, first: Int)
+    /// A setting that means nothing without another one.
+    case incomplete(name: String, needs: String, origin: ConfigurationOrigin)
     /// The file cannot be read.
     case unreadable(SystemError)
 
     /// Whether it is the command line that is wrong.
     package var isMisuse: Bool {
         switch self {
-        case .unknown(_, let origin, _), .badValue(_, _, let origin, _): origin == .flag
+        case .unknown(_, let origin, _), .badValue(_, _, let origin, _), .incomplete(_, _, let origin): origin == .flag
         case .missingValue: true
         case .malformed, .repeated, .unreadable: false
         }
@@ -56,6 +58,9 @@ package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConve
         case .malformed(let origin): return "\(origin): this is no 'name = value'"
         case .repeated(let name, let origin, let first):
             return "\(origin): \(name) is there already, in line \(first)"
+        case .incomplete(let name, let needs, let origin):
+            if case .file = origin { return "\(origin): \(name) needs \(needs)" }
+            return origin == .flag ? "--\(name) needs --\(needs)" : "\(name) needs \(needs)"
         case .unreadable(let error): return "\(error)"
         }
     }

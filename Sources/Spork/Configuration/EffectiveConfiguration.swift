@@ -33,6 +33,13 @@ package nonisolated struct EffectiveConfiguration {
             guard let texts = flags[setting.name], !texts.isEmpty else { continue }
             try take(texts, for: setting, from: .flag, calling: "--\(setting.name)")
         }
+        for (name, needed) in Setting.dependencies where isSet(name) && !isSet(needed) {
+            throw .incomplete(name: name, needs: needed, origin: origins[name] ?? .byDefault)
+        }
+    }
+
+    private func isSet(_ name: String) -> Bool {
+        settings.first { $0.name == name }.map { !$0.values(values).isEmpty } ?? false
     }
 
     private mutating func take(_ file: ConfigurationFile) throws(ConfigurationError) {
