@@ -29,6 +29,7 @@ let examples: KeyValuePairs = [
     "example-timeout": "Timeout",
     "example-nonblocking": "Nonblocking",
     "example-crashing-workers": "CrashingWorkers",
+    "example-proxy": "ForwardProxy",
 ]
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
