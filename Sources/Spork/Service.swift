@@ -11,7 +11,7 @@ package struct Service {
     private let protocols: [String]
     private let prepare: (ServiceConfiguration, TLSContext?) throws -> Master.Body
     // All generations of workers have the same, so that a reload costs nobody a session.
-    private let ticketKeys = TLSTicketKeys()
+    private let ticketKeys = TicketKeys()
 
     /// Describes a server; nothing happens yet.
     ///
@@ -71,7 +71,12 @@ package struct Service {
     }
 
     private func body(_ configuration: ServiceConfiguration) throws -> Master.Body {
-        try prepare(configuration, try configuration.tls?.load(ticketKeys, protocols: protocols))
+        try prepare(configuration, try configuration.tls?.load(ticketKeys.value, protocols: protocols))
+    }
+
+    // Made when they are needed: a server without TLS has no business with OpenSSL.
+    private final class TicketKeys {
+        private(set) lazy var value = TLSTicketKeys()
     }
 
     /// Where it can be reached, for people.

@@ -39,6 +39,8 @@ extension HTTPClient {
                 discard(connection)
             case .connect(let number):
                 do {
+                    // It may have waited for long.
+                    guard !isClosed else { throw exchange.error(.closed) }
                     let connection = ClientConnection(number, try await connect(to: origin, until: exchange.deadline))
                     connections[number] = connection
                     made += 1
@@ -46,7 +48,7 @@ extension HTTPClient {
                 } catch {
                     perform(pool.on(.ended(number)))
                     if let error = error as? any CancellationReport, error.isCancellation { throw CancellationError() }
-                    throw error is CancellationError ? error : exchange.error(.connecting(error))
+                    throw error is CancellationError || error is ClientError ? error : exchange.error(.connecting(error))
                 }
             }
         }

@@ -2,13 +2,12 @@
 
 import os
 import socket
-import ssl
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
-from conftest import Server, read_all, read_answer, wait_until
+from conftest import Server, read_all, read_answer
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def test_files_come_whole(proxy, start, site: Path):
         assert curl(proxy, f"{server.url}/{name}") == (site / name).read_bytes()
     assert curl(proxy, "-r", "5-9", f"{server.url}/1k.bin") == (site / "1k.bin").read_bytes()[5:10]
     head = curl(proxy, "-I", f"{server.url}/3m.bin")
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\nContent-Length: 3145728\r\n" in head
     missing = curl(proxy, "-o", "/dev/null", "-w", "%{http_code}", f"{server.url}/missing")
     assert missing == b"404"
     assert curl(proxy, *["-o", "/dev/null", "-w", "%{num_connects}\n", f"{server.url}/1.bin"] * 3) == b"1\n0\n0\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import requests
-from conftest import Server, alive, read_all, read_answer, wait_until
+from conftest import Server, read_all, read_answer, wait_until
 
 GET = b"GET /1k.bin HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -161,7 +161,6 @@ def test_drain_says_goodbye(start, site: Path, identity: Identity):
     mute = server.connect()
     with connect(server, identity.context()) as begun:
         begun.sendall(GET[:20])
-        # All three workers' clients are known to them: the handshakes were done.
         begin = time.monotonic()
         os.kill(server.master, signal.SIGTERM)
         time.sleep(0.2)

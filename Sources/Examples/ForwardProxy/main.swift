@@ -12,14 +12,15 @@ try Server.main { _ in
     let client = HTTPClient(settings)
     let router = Router()
     // Whatever the path is: there are no routes.
-    router.use { request, _ in try await forward(request, with: client) }
+    router.use { request, next in
+        request.method == .connect ? try await next(request) : try await forward(request, with: client)
+    }
     router.connect { request in try await tunnel(request) }
     return router
 }
 
 /// Sends a request on, and its answer back.
 func forward(_ request: Request, with client: HTTPClient) async throws -> Response {
-    if request.method == .connect { return try await tunnel(request) }
     guard let url = HTTPURL(request.target) else {
         throw HTTPError(.badRequest, "a proxy is asked with a whole http URL")
     }
@@ -38,15 +39,13 @@ func forward(_ request: Request, with client: HTTPClient) async throws -> Respon
 
     let answer: ClientResponse
     do { answer = try await client.send(onward) } catch let error as ClientError {
-        throw HTTPError(error.isTimeout ? .gatewayTimeout : .badGateway, "\(error)")
+        if case .timedOut = error.reason { throw HTTPError(.gatewayTimeout, "\(error)") }
+        throw HTTPError(.badGateway, "\(error)")
     }
-    var response: Response
-    if request.method == .head || answer.body.length == 0 {
-        response = Response(answer.status)
-    } else {
-        response = Response.stream(answer.status, length: answer.body.length) { body in
-            for try await piece in answer.body { try await body.write(piece) }
-        }
+    // The answer to HEAD says how long another one would be.
+    let length = request.method == .head ? answer.headers["Content-Length"].flatMap { Int($0) } : answer.body.length
+    var response = Response.stream(answer.status, length: length) { body in
+        for try await piece in answer.body { try await body.write(piece) }
     }
     response.headers = endToEnd(answer.headers.map { ($0.name, $0.value) }, version: answer.version)
     return response
