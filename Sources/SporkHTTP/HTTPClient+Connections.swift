@@ -48,7 +48,8 @@ extension HTTPClient {
                 } catch {
                     perform(pool.on(.ended(number)))
                     if let error = error as? any CancellationReport, error.isCancellation { throw CancellationError() }
-                    throw error is CancellationError || error is ClientError ? error : exchange.error(.connecting(error))
+                    if error is CancellationError || error is ClientError { throw error }
+                    throw exchange.error(.connecting(error))
                 }
             }
         }
