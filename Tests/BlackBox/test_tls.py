@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import socket
 import ssl
@@ -236,6 +237,7 @@ def test_a_reload_takes_up_a_renewed_certificate(start, site: Path, tmp_path: Pa
     use(new, old)
     before = server.workers()
     os.kill(server.master, signal.SIGHUP)
+    assert select.select([server.process.stderr], [], [], 20)[0], "nothing was said of the reload"
     assert b"reload: nothing was changed: read key" in server.process.stderr.readline()
     assert server.workers() == before and shown() == old.certificate.read_bytes().strip()
     use(new)
