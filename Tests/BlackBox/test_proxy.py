@@ -19,7 +19,7 @@ def proxy(start_example):
 
 @pytest.fixture(scope="module")
 def service(start_example):
-    server = start_example("example-http", "-w", "1")
+    server = start_example("example-http", "-w", "1", "--body-limit", "64M")
     yield server
     server.stop()
 
