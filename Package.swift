@@ -29,6 +29,7 @@ let examples: KeyValuePairs = [
     "example-timeout": "Timeout",
     "example-nonblocking": "Nonblocking",
     "example-crashing-workers": "CrashingWorkers",
+    "example-proxy": "ForwardProxy",
 ]
 
 // What programs see of the library. All of it is named: a module is only compiled again when one that it names has changed, and a release

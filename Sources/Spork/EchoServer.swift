@@ -21,16 +21,19 @@ package enum EchoServer {
         started: @escaping (String) -> Void,
         report: @escaping (String) -> Void
     ) throws {
-        let service = Service(source, standard: .loopback(port: 9000)) { _ in
+        let service = Service(source, standard: .loopback(port: 9000)) { _, context in
             { worker in
                 // One for all connections of the worker: no bytes are in it while a coroutine is suspended.
                 let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferSize, alignment: 64)
                 defer { buffer.deallocate() }
-                try await worker.serve { EchoConnection($0, buffer) }
+                try await worker.serve(handler: Service.secured(by: context) { EchoConnection($0, buffer) })
             }
         }
         try service.run(
-            banner: { listeners, _ in "Spork echoes at \(Service.places(listeners, scheme: "tcp"))" },
+            banner: { listeners, configuration in
+                let scheme = configuration.tls == nil ? "tcp" : "tls"
+                return "Spork echoes at \(Service.places(listeners, scheme: scheme))"
+            },
             say: started,
             report: report
         )

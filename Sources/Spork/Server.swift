@@ -47,16 +47,21 @@ public enum Server {
                 write(effective.text(standard: standard), to: STDOUT_FILENO)
                 exit(0)
             }
-            let service = Service(source, standard: standard) { configuration in
+            let service = Service(source, standard: standard, protocols: ["http/1.1"]) { configuration, context in
                 { worker in
                     let router = try await body(worker)
                     if configuration.allowsTrace { router.allowsTrace = true }
                     let server = HTTPServer(configuration.http, row: worker.row, router: router)
-                    try await worker.serve { server.handler(for: $0) }
+                    try await worker.serve(
+                        handler: Service.secured(by: context, refusal: Service.httpRefusal) { server.handler(for: $0) }
+                    )
                 }
             }
             try service.run(
-                banner: { listeners, _ in "\(name) serves at \(Service.places(listeners, scheme: "http"))" },
+                banner: { listeners, configuration in
+                    let scheme = configuration.tls == nil ? "http" : "https"
+                    return "\(name) serves at \(Service.places(listeners, scheme: scheme))"
+                },
                 say: { write("\($0)\n", to: STDOUT_FILENO) },
                 report: { write("\(name): \($0)\n", to: STDERR_FILENO) }
             )

@@ -8,20 +8,26 @@ import SporkPrefork
 package struct Service {
     private let source: ConfigurationSource
     private let standard: SocketAddress
-    private let prepare: (ServiceConfiguration) throws -> Master.Body
+    private let protocols: [String]
+    private let prepare: (ServiceConfiguration, TLSContext?) throws -> Master.Body
+    // All generations of workers have the same, so that a reload costs nobody a session.
+    private let ticketKeys = TicketKeys()
 
     /// Describes a server; nothing happens yet.
     ///
     /// - Parameters:
     ///   - source: what it goes by.
     ///   - standard: where it listens when nobody says anything else.
-    ///   - prepare: opens what the configuration names and returns what each worker runs. Called at the start and for every reload.
+    ///   - protocols: what is spoken inside of TLS (ALPN).
+    ///   - prepare: opens what the configuration names and returns what each worker runs, which secures its connections where there is a
+    ///     context. Called at the start and for every reload.
     package init(
         _ source: ConfigurationSource,
         standard: SocketAddress,
-        prepare: @escaping (ServiceConfiguration) throws -> Master.Body
+        protocols: [String] = [],
+        prepare: @escaping (ServiceConfiguration, TLSContext?) throws -> Master.Body
     ) {
-        (self.source, self.standard, self.prepare) = (source, standard, prepare)
+        (self.source, self.standard, self.protocols, self.prepare) = (source, standard, protocols, prepare)
     }
 
     /// Serves until a signal ends it; see `Master.run`.
@@ -61,9 +67,15 @@ package struct Service {
     private func read() throws -> (configuration: ServiceConfiguration, plan: ServerPlan) {
         let (effective, text) = try source.effective()
         let configuration = effective.values
-        var plan = ServerPlan(settings: configuration.settings, body: try prepare(configuration))
+        let context = try configuration.tls?.load(ticketKeys.value, protocols: protocols)
+        var plan = ServerPlan(settings: configuration.settings, body: try prepare(configuration, context))
         (plan.addresses, plan.text) = (configuration.addresses, text)
         return (configuration, plan)
+    }
+
+    // Made when they are needed: a server without TLS has no business with OpenSSL.
+    private final class TicketKeys {
+        private(set) lazy var value = TLSTicketKeys()
     }
 
     /// Where it can be reached, for people.

@@ -13,9 +13,10 @@ struct EchoCommand: ParsableCommand {
     )
 
     @OptionGroup var processes: ProcessOptions
+    @OptionGroup var tls: TLSOptions
 
     func run() throws {
-        let (flags, path) = (processes.values, processes.config)
+        let (flags, path) = (processes.values.merging(tls.values) { first, _ in first }, processes.config)
         try MainActor.assumeIsolated {
             try EchoServer.run(
                 ConfigurationSource(Setting.ofEcho, flags: flags, path: path),

@@ -35,11 +35,13 @@ struct ServeOptions: ParsableArguments {
     var directory: String?
 
     @OptionGroup(title: "Processes") var processes: ProcessOptions
+    @OptionGroup(title: "TLS") var tls: TLSOptions
     @OptionGroup(title: "Connections") var http: HTTPOptions
 
     /// Where the configuration comes from.
     var source: ConfigurationSource {
         var values = processes.values.merging(http.values) { first, _ in first }
+        values.merge(tls.values) { first, _ in first }
         values["directory"] = directory.map { [$0] }
         let (flags, path) = (values, processes.config)
         return MainActor.assumeIsolated { ConfigurationSource(Setting.ofServe, flags: flags, path: path) }

@@ -48,6 +48,7 @@ public final class BodyWriter {
     public func write(_ bytes: ArraySlice<UInt8>) async throws {
         guard let connection else { throw BodyError.ended }
         guard !bytes.isEmpty else { return }
+        if connection.isWriting { try await connection.waitForWriter(of: head.request) }
         if let remaining {
             guard bytes.count <= remaining else { throw BodyError.longerThanAnnounced }
             self.remaining = remaining - bytes.count
@@ -65,6 +66,7 @@ public final class BodyWriter {
     /// Sends the head of the answer before there is any body.
     public func flush() async throws {
         guard let connection else { throw BodyError.ended }
+        if connection.isWriting { try await connection.waitForWriter(of: head.request) }
         appendHead(to: &connection.output)
         try await connection.sendWhatWaits()
     }

@@ -3,6 +3,7 @@
 //
 // Made, filled and taken back by ServerConnection; the router adds what the route's parameters are.
 import SporkNet
+import SporkTasks
 
 /// A request: its head, and a body that comes as it is read.
 public final class Request {
@@ -14,6 +15,8 @@ public final class Request {
     // silent connections are counted in bytes.
     @exclusivity(unchecked) var decision: HTTPServer.Decision?
     @exclusivity(unchecked) var place: Int?
+    // Set when somebody waits until another coroutine has written.
+    @exclusivity(unchecked) var writeEnd: Event?
     /// The decoded segments of the path, and which of them are the route's parameters.
     @exclusivity(unchecked) package var segments = PathSegments()
     @exclusivity(unchecked) package var parameters: [RouteParameter] = []

@@ -67,6 +67,7 @@ extension ServerConnection {
             if !output.isEmpty { try await flush() }
             input.keep()
             guard let made = await run(handle, request) else { return (false, 0) }
+            if isWriting { try await waitForWriter(of: request) }
             response = made
         }
         server.row?.countRequest()
@@ -118,6 +119,7 @@ extension ServerConnection {
                 if !(error is StreamError || error is HTTPError) { server.onError(error, request) }
                 return (false, 0)
             }
+            if isWriting { try await waitForWriter(of: request) }
             guard writer.end(into: &output) else { return (false, 0) }
         } else {
             writer.appendHead(to: &output)
@@ -150,6 +152,7 @@ extension ServerConnection {
     /// Sends what a handler has to be told before its answer: 103.
     func sendEarlyHints(_ headers: Headers, for request: Request) async throws(StreamError) {
         guard request.version == .http11 else { return }
+        if isWriting { try await waitForWriter(of: request) }
         ResponseSerializer.appendInterim(.earlyHints, headers, to: &output)
         try await flush()
     }
@@ -248,6 +251,8 @@ extension ServerConnection {
             try await flush()
         } else {
             input.keep()
+            isWriting = true
+            defer { endWriting() }
             try await stream.write(output.bytes, more: true)
             output.removeAll()
             try await stream.write(bytes)

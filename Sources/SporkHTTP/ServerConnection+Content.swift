@@ -70,11 +70,11 @@ extension ServerConnection {
                 throw HTTPError(.badRequest, "the body ended early")
             case .nothingYet: break
             }
-            if request.content.awaitsContinue, !request.content.isAnswered {
+            if request.content.awaitsContinue, !request.content.isAnswered, !isWriting {
                 request.content.awaitsContinue = false
                 ResponseSerializer.appendInterim(.continue, Headers(), to: &output)
             }
-            if !output.isEmpty { try await flush() }
+            if !output.isEmpty, !isWriting { try await flush() }
             input.keep()
             let began = EventLoop.recently
             let deadline = Deadline.after(seconds: request.content.patience(configuration))

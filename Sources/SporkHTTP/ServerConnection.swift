@@ -13,10 +13,12 @@ final class ServerConnection: StreamHandler {
     let server: HTTPServer
     @exclusivity(unchecked) private var parser: RequestParser
     // There while the client is not silent. This is all one thread's, and none of it is touched by what it calls while it is in use.
-    @exclusivity(unchecked) private var request: Request?
+    @exclusivity(unchecked) private(set) var request: Request?
     @exclusivity(unchecked) var input = InputBuffer()
     @exclusivity(unchecked) var output = OutputBuffer()
     @exclusivity(unchecked) private(set) var isDraining = false
+    // While a handler's coroutine writes, another one of its may read the content of the request.
+    @exclusivity(unchecked) var isWriting = false
     @exclusivity(unchecked) private var countedBytes = 0
     // For a head that its client has only half sent, and may never finish; and for one that may be on its way.
     @exclusivity(unchecked) private(set) var drainDeadline = Deadline.never
@@ -145,6 +147,8 @@ final class ServerConnection: StreamHandler {
     @inline(never)
     func flush() async throws(StreamError) {
         input.keep()
+        isWriting = true
+        defer { endWriting() }
         try await stream.write(output.bytes)
         output.removeAll()
         countBytes()

@@ -82,6 +82,18 @@ import Testing
         }
     }
 
+    @Test("a certificate needs its key, wherever each of them stands")
+    func together() throws {
+        let both = try effective(flags: ["tls-key": ["k"]], environment: ["SPORK_TLS_CERTIFICATE": "c"]).values
+        #expect(both.tls == TLSFiles(certificate: "c", key: "k"))
+        #expect(try effective().values.tls == nil)
+        #expect(complaint { _ = try effective(flags: ["tls-key": ["k"]]) } == "--tls-key needs --tls-certificate")
+        #expect(
+            complaint { _ = try effective(file: "\ntls-certificate = c") }
+                == "spork.conf:2: tls-certificate needs tls-key"
+        )
+    }
+
     @Test("the names are a system: lower case, no two alike, short ones neither")
     func names() {
         for table in [Setting.ofServe, Setting.ofEcho, Setting.ofService] {

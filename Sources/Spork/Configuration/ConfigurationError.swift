@@ -32,6 +32,8 @@ package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConve
     case repeated(name: String, origin: ConfigurationOrigin, first: Int)
     /// A line of a file with a byte that no text has.
     case notText(origin: ConfigurationOrigin)
+    /// A setting that means nothing without another one.
+    case incomplete(name: String, needs: String, origin: ConfigurationOrigin)
     /// The file cannot be read.
     case unreadable(SystemError)
     /// What should be the file is a directory, a pipe, a device.
@@ -42,7 +44,7 @@ package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConve
     /// Whether it is the command line that is wrong.
     package var isMisuse: Bool {
         switch self {
-        case .unknown(_, let origin, _), .badValue(_, _, let origin, _): origin == .flag
+        case .unknown(_, let origin, _), .badValue(_, _, let origin, _), .incomplete(_, _, let origin): origin == .flag
         case .missingValue, .needlessValue: true
         case .malformed, .repeated, .notText, .unreadable, .notAFile: false
         }
@@ -65,6 +67,9 @@ package nonisolated enum ConfigurationError: Error, Equatable, CustomStringConve
         case .malformed(let origin): return "\(origin): this is no 'name = value'"
         case .repeated(let name, let origin, let first):
             return "\(origin): \(name) is there already, in line \(first)"
+        case .incomplete(let name, let needs, let origin):
+            if case .file = origin { return "\(origin): \(name) needs \(needs)" }
+            return origin == .flag ? "--\(name) needs --\(needs)" : "\(name) needs \(needs)"
         case .unreadable(let error): return "\(error)"
         }
     }

@@ -33,6 +33,14 @@ package nonisolated struct EffectiveConfiguration {
             guard let texts = flags[setting.name], !texts.isEmpty else { continue }
             try take(texts, for: setting, from: [.flag], calling: "--\(setting.name)")
         }
+        for (name, needed) in Setting.dependencies where isSet(name) == true && isSet(needed) == false {
+            throw .incomplete(name: name, needs: needed, origin: origins[name] ?? .byDefault)
+        }
+    }
+
+    // Nil where there is no such setting.
+    private func isSet(_ name: String) -> Bool? {
+        settings.first { $0.name == name }.map { !$0.values(values).isEmpty }
     }
 
     private mutating func take(_ file: ConfigurationFile) throws(ConfigurationError) {

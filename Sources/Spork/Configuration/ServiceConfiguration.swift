@@ -18,11 +18,21 @@ public nonisolated struct ServiceConfiguration: Sendable {
     public var processes = ServerSettings()
     /// Limits and times of HTTP connections.
     public var http = HTTPServer.Configuration()
+    /// The file with the certificate that the server shows (PEM); nil for no TLS.
+    public var tlsCertificate: String?
+    /// The file with the certificate's key (PEM).
+    public var tlsKey: String?
     /// Whether TRACE is answered.
     public var allowsTrace = false
 
     /// The defaults.
     public init() {}
+
+    /// What the server shows who it is with; nil for no TLS.
+    public var tls: TLSFiles? {
+        guard let tlsCertificate, let tlsKey else { return nil }
+        return TLSFiles(certificate: tlsCertificate, key: tlsKey)
+    }
 
     /// How the processes are run, with the number of workers.
     package var settings: ServerSettings {

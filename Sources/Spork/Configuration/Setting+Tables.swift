@@ -96,15 +96,29 @@ nonisolated extension Setting {
         ),
     ]
 
+    /// What a server shows who it is with.
+    package static let ofTLS: [Setting] = [
+        .text(
+            "tls-certificate",
+            "file",
+            \.tlsCertificate,
+            "Serve through TLS, and show this certificate: PEM, with those between it and its authority."
+        ),
+        .text("tls-key", "file", \.tlsKey, "The certificate's key: PEM, not encrypted."),
+    ]
+
+    /// Settings that mean nothing without another one.
+    package static let dependencies = [("tls-certificate", "tls-key"), ("tls-key", "tls-certificate")]
+
     /// What `spork serve` can be told.
-    package static let ofServe = [directory] + ofProcesses + ofHTTP
+    package static let ofServe = [directory] + ofProcesses + ofTLS + ofHTTP
 
     /// What `spork echo` can be told.
-    package static let ofEcho = ofProcesses
+    package static let ofEcho = ofProcesses + ofTLS
 
     /// What a service by `Server.main` can be told.
     package static let ofService =
-        ofProcesses + ofHTTP + [.toggle("allow-trace", \.allowsTrace, "Answer TRACE.")]
+        ofProcesses + ofTLS + ofHTTP + [.toggle("allow-trace", \.allowsTrace, "Answer TRACE.")]
 
     private static let directory = Setting.single(
         "directory",

@@ -1,0 +1,25 @@
+// The secured side of servers: who is put around their connections, and what a client hears that speaks HTTP in the clear. Part of Service.
+import SporkNet
+
+extension Service {
+    /// Handlers for connections that are secured by `context`, or are not without one.
+    ///
+    /// - Parameter refusal: what a client is told in the clear that does not speak TLS.
+    static func secured(
+        by context: TLSContext?,
+        refusal: [UInt8] = [],
+        _ make: @escaping (SocketStream) -> any StreamHandler
+    ) -> (SocketStream) -> any StreamHandler {
+        guard let context else { return make }
+        var settings = SecuringHandler.Settings(context)
+        settings.refusal = refusal
+        return { SecuringHandler($0, settings, make) }
+    }
+
+    /// The answer to HTTP where https is spoken.
+    static let httpRefusal: [UInt8] = {
+        let text = "This port speaks https, and the request came without TLS.\n"
+        let head = "HTTP/1.1 400 Bad Request\r\nServer: spork\r\nContent-Type: text/plain\r\n"
+        return Array("\(head)Content-Length: \(text.utf8.count)\r\nConnection: close\r\n\r\n\(text)".utf8)
+    }()
+}
