@@ -28,7 +28,7 @@ def test_every_harness_has_inputs(harnesses):
 
 def test_the_corpus_is_small():
     sizes = [path.stat().st_size for path in CORPUS.glob("*/*")]
-    assert len(sizes) <= 400 and max(sizes) <= 2048
+    assert len(sizes) <= 330 and max(sizes) <= 2048
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CORPUS.iterdir()))
