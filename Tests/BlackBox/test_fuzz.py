@@ -8,7 +8,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 CORPUS = PROJECT / "Tests/Fuzz/corpus"
-MUTATIONS = 40
+MUTATIONS = 200
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-// Counts what each process of a server allocates, where others can read it: preloaded, with the name of a file in SPORK_COUNTS. The file is a
+// Counts what each process of a server allocates, where others can read it: preloaded, with the name of a file in ALLOCATION_COUNTS. The file is a
 // row for each process: its number, allocations, what was freed, and the bytes that are in use now.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,7 +33,7 @@ static void take_row(void) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *path = getenv("SPORK_COUNTS");
+    const char *path = getenv("ALLOCATION_COUNTS");
     int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (file < 0) return;
     void *memory = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
