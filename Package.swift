@@ -157,6 +157,17 @@ package.targets.append(
     )
 )
 
+// Properties of the parsers, for libFuzzer to look for exceptions from; scripts/fuzz builds it so. Without, it tries stored inputs.
+package.targets.append(
+    .executableTarget(
+        name: "fuzz-parsers",
+        dependencies: ["SporkHTTP", "SporkNet"],
+        path: "Tests/Fuzz",
+        exclude: ["corpus", "http.dict"],
+        swiftSettings: house
+    )
+)
+
 // What benchmarks/coroutines compares with its peers; see there.
 package.targets.append(
     .executableTarget(

@@ -1,8 +1,8 @@
 // Base64 as RFC 4648, 4, has it, strictly: padded, nothing else in between, no bits that mean nothing. Pure.
 
-enum Base64 {
+package enum Base64 {
     /// The bytes that a text encodes; nil when it is not written as it would be encoded.
-    nonisolated static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+    package nonisolated static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         guard text.count % 4 == 0 else { return nil }
         let digits = text.prefix { $0 != UInt8(ascii: "=") }
         let padding = text.count - digits.count

@@ -125,10 +125,11 @@ package nonisolated struct BodyDecoder {
         }
         let end = UnsafeRawPointer(found) - base
         scanned = 0
+        // First of all, as for a line whose end has not come.
+        guard end - 1 <= limit else { return tooLong }
         guard end > 0, rest[end - 1] == 0x0D else {
             return Self.refusal("a line of the chunked coding ends without CR")
         }
-        guard end - 1 <= limit else { return tooLong }
         used += end + 1
         let line = UnsafeRawBufferPointer(rebasing: rest[..<(end - 1)])
         return state == .trailers ? takeTrailer(line, &used) : takeChunkLine(line)

@@ -86,9 +86,9 @@ public final class BodyWriter {
         connection = nil
         appendHead(to: &output)
         if isChunked {
-            output.append("0\r\n")
+            output.append(literal: "0\r\n")
             for field in trailers { ResponseSerializer.append(field.name, field.value, to: &output) }
-            output.append("\r\n")
+            output.append(literal: "\r\n")
         }
         return remaining ?? 0 == 0
     }

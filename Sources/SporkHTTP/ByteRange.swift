@@ -12,12 +12,13 @@ package nonisolated enum ByteRange: Equatable {
 
     /// Reads the field's value for something of `size` bytes.
     package init(_ value: UnsafeRawBufferPointer, size: Int) {
-        let unit: StaticString = "bytes="
+        let unit: StaticString = "bytes"
+        let length = unit.utf8CodeUnitCount
         self = .whole
-        guard value.count > unit.utf8CodeUnitCount,
-            UnsafeRawBufferPointer(rebasing: value[..<unit.utf8CodeUnitCount]).isEqualIgnoringCase(unit)
+        guard value.count > length, value[length] == UInt8(ascii: "="),
+            UnsafeRawBufferPointer(rebasing: value[..<length]).isEqualIgnoringCase(unit)
         else { return }
-        let set = UnsafeRawBufferPointer(rebasing: value[unit.utf8CodeUnitCount...])
+        let set = UnsafeRawBufferPointer(rebasing: value[(length + 1)...])
         var range: ByteRange?
         var count = 0
         set.forEachListElement { element in

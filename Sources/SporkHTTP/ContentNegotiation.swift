@@ -11,27 +11,27 @@ extension Request {
 }
 
 /// What an Accept field says.
-nonisolated struct AcceptedTypes {
+package nonisolated struct AcceptedTypes {
     private var ranges: [(type: Substring, subtype: Substring, quality: Int)] = []
 
     /// Reads the field; elements that are malformed are left out.
-    init(_ field: String) {
+    package init(_ field: String) {
         for element in field.listElements {
-            let parts = element.split(separator: ";", omittingEmptySubsequences: false)
-            let names = parts[0].split(separator: "/", omittingEmptySubsequences: false).map(Self.trim)
+            let parts = Self.split(element[...], at: UInt8(ascii: ";"))
+            let names = Self.split(parts[0], at: UInt8(ascii: "/"))
             guard names.count == 2, names.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(\.isTokenCharacter) }) else {
                 continue
             }
             var quality: Int? = 1000
-            for parameter in parts.dropFirst().map(Self.trim) where parameter.lowercased().hasPrefix("q=") {
-                quality = Self.quality(parameter.dropFirst(2))
+            for parameter in parts.dropFirst() where parameter.utf8.prefix(2).map(\.inLowerCase) == Array("q=".utf8) {
+                quality = Self.quality(Substring(parameter.utf8.dropFirst(2)))
             }
             if let quality { ranges.append((names[0], names[1], quality)) }
         }
     }
 
     /// The best of these types; the most specific range that fits one counts for it.
-    func best(of types: [String]) -> String? {
+    package func best(of types: [String]) -> String? {
         var (best, most) = (String?.none, 0)
         for type in types {
             let quality = quality(of: type)
@@ -41,7 +41,7 @@ nonisolated struct AcceptedTypes {
     }
 
     private func quality(of type: String) -> Int {
-        let names = type.prefix { $0 != ";" }.split(separator: "/").map(Self.trim)
+        let names = Self.split(Self.split(type[...], at: UInt8(ascii: ";"))[0], at: UInt8(ascii: "/"))
         guard names.count == 2 else { return 0 }
         var (found, specificity) = (0, -1)
         for range in ranges {
@@ -65,10 +65,10 @@ nonisolated struct AcceptedTypes {
         return parts[0] == "1" ? (thousandths == 0 ? 1000 : nil) : thousandths
     }
 
-    private static func trim(_ text: Substring) -> Substring {
-        let start = text.drop { $0 == " " || $0 == "\t" }
-        return start.prefix(
-            upTo: start.lastIndex { $0 != " " && $0 != "\t" }.map { start.index(after: $0) } ?? start.startIndex
-        )
+    // By bytes: a combining character behind a delimiter makes another character of it.
+    private static func split(_ text: Substring, at delimiter: UInt8) -> [Substring] {
+        text.utf8.split(separator: delimiter, omittingEmptySubsequences: false).map {
+            Substring($0).trimmingBlanks ?? ""
+        }
     }
 }

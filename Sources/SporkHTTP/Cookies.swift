@@ -4,7 +4,7 @@
 public struct Cookies: Sequence {
     private let fields: [String]
 
-    init(_ fields: [String]) { self.fields = fields }
+    package init(_ fields: [String]) { self.fields = fields }
 
     /// The value of the first cookie with this name; nil where there is none.
     public subscript(name: String) -> String? { first { $0.name == name }?.value }
@@ -62,7 +62,7 @@ public struct SetCookie: Equatable {
     }
 
     /// The value of the field.
-    var field: String {
+    package var field: String {
         precondition(!name.isEmpty && name.utf8.allSatisfy(\.isTokenCharacter), "a cookie's name is a token")
         var field = "\(name)="
         for byte in value.utf8 {
@@ -81,8 +81,10 @@ public struct SetCookie: Equatable {
         return field
     }
 
-    // A semicolon would begin another attribute.
-    private static func attribute(_ text: String) -> String { text.filter { $0 != ";" } }
+    // A semicolon would begin another attribute, also one that a combining character makes another character of.
+    private static func attribute(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0 != ";" }))
+    }
 }
 
 extension Response {
@@ -92,7 +94,7 @@ extension Response {
 
 extension Substring {
     /// This without spaces and tabs at both ends; nil when nothing is left.
-    fileprivate nonisolated var trimmingBlanks: Substring? {
+    nonisolated var trimmingBlanks: Substring? {
         guard let start = utf8.firstIndex(where: { !$0.isBlank }), let end = utf8.lastIndex(where: { !$0.isBlank })
         else {
             return nil

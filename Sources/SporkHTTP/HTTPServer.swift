@@ -54,6 +54,8 @@ public final class HTTPServer {
     }
 
     let configuration: Configuration
+    // In seconds: each burst needs it.
+    let keepAliveTimeout: Double
     let decide: (Request) -> Decision
     /// Where requests are counted.
     let row: ScoreboardRow?
@@ -91,6 +93,7 @@ public final class HTTPServer {
 
     private init(_ configuration: Configuration, row: ScoreboardRow?, decide: @escaping (Request) -> Decision) {
         self.configuration = configuration
+        keepAliveTimeout = configuration.keepAliveTimeout.seconds
         self.row = row
         self.decide = decide
     }

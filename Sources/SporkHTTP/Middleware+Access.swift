@@ -15,7 +15,7 @@ public enum Middlewares {
         realm: String,
         accept: @escaping @MainActor (_ name: String, _ password: String) async throws -> Bool
     ) -> Middleware {
-        let quoted = realm.filter { $0 != "\"" && $0 != "\\" }
+        let quoted = String(String.UnicodeScalarView(realm.unicodeScalars.filter { $0 != "\"" && $0 != "\\" }))
         return { request, next in
             if let (name, password) = credentials(in: request), try await accept(name, password) {
                 request.user = name
@@ -40,9 +40,11 @@ public enum Middlewares {
         guard let field = request.headers["Authorization"], let space = field.firstIndex(of: " "),
             String(field[..<space]).isSameField(as: "Basic"),
             let bytes = Base64.decode(field[space...].drop { $0 == " " }.utf8),
-            let text = String(validating: bytes, as: UTF8.self), let colon = text.firstIndex(of: ":")
+            let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
+            let name = String(validating: bytes[..<colon], as: UTF8.self),
+            let password = String(validating: bytes[(colon + 1)...], as: UTF8.self)
         else { return nil }
-        return (String(text[..<colon]), String(text[text.index(after: colon)...]))
+        return (name, password)
     }
 
     /// Lets scripts of other sites use what is here (Fetch Standard, 3.2), and answers their preflights.

@@ -59,9 +59,9 @@ package nonisolated struct RequestPath: ~Copyable {
                 }
                 byte = path[position].hexadecimalValue << 4 | path[position + 1].hexadecimalValue
                 position += 2
-                if byte == 0 { return .malformed }
                 if byte == UInt8(ascii: "/") { namesNothing = true }
             }
+            if byte == 0 { return .malformed }
             if count < Self.most - 1 {
                 memory.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
                 count += 1

@@ -166,7 +166,8 @@ package nonisolated struct ResponseParser {
                 guard byte == UInt8(ascii: ";") || byte.isBlank else { return nil }
                 break
             }
-            guard digits < 15 else { return nil }
+            // However many zeros stand before it; what follows adds to it.
+            guard size >> 55 == 0 else { return nil }
             size = size << 4 | Int(byte.isDigit ? byte &- UInt8(ascii: "0") : (byte | 0x20) &- UInt8(ascii: "a") &+ 10)
             digits += 1
         }

@@ -41,10 +41,10 @@ package enum ResponseSerializer {
         }
         DateLine.append(to: &output)
         switch persistence {
-        case .implied: output.append("\r\n")
-        case .announced: output.append("Connection: keep-alive\r\n\r\n")
-        case .closes: output.append("Connection: close\r\n\r\n")
-        case .changes: output.append(response.status.code == 101 ? "Connection: Upgrade\r\n\r\n" : "\r\n")
+        case .implied: output.append(literal: "\r\n")
+        case .announced: output.append(literal: "Connection: keep-alive\r\n\r\n")
+        case .closes: output.append(literal: "Connection: close\r\n\r\n")
+        case .changes: output.append(literal: response.status.code == 101 ? "Connection: Upgrade\r\n\r\n" : "\r\n")
         }
     }
 
@@ -56,43 +56,43 @@ package enum ResponseSerializer {
         to output: inout OutputBuffer
     ) {
         if status.code == 200 {
-            output.append("HTTP/1.1 200 OK\r\nServer: spork\r\n")
+            output.append(literal: "HTTP/1.1 200 OK\r\nServer: spork\r\n")
         } else {
-            output.append("HTTP/1.1 ")
+            output.append(literal: "HTTP/1.1 ")
             output.append(decimal: Int(status.code))
-            output.append(" ")
-            output.append(status.reason)
-            output.append("\r\nServer: spork\r\n")
+            output.append(literal: " ")
+            output.append(literal: status.reason)
+            output.append(literal: "\r\nServer: spork\r\n")
         }
         if let type = headers.contentType { append("Content-Type", type, to: &output) }
         for field in headers.others where !isOurs(field.name) { append(field.name, field.value, to: &output) }
         switch framing {
         case .none, .untilClose: break
         case .length(let length):
-            output.append("Content-Length: ")
+            output.append(literal: "Content-Length: ")
             output.append(decimal: length)
-            output.append("\r\n")
-        case .chunked: output.append("Transfer-Encoding: chunked\r\n")
+            output.append(literal: "\r\n")
+        case .chunked: output.append(literal: "Transfer-Encoding: chunked\r\n")
         }
     }
 
     /// Appends an answer before the final one (RFC 9110, 15.2): 100 or 103, with the fields of the latter.
     static func appendInterim(_ status: Status, _ headers: Headers, to output: inout OutputBuffer) {
-        output.append("HTTP/1.1 ")
+        output.append(literal: "HTTP/1.1 ")
         output.append(decimal: Int(status.code))
-        output.append(" ")
-        output.append(status.reason)
-        output.append("\r\n")
+        output.append(literal: " ")
+        output.append(literal: status.reason)
+        output.append(literal: "\r\n")
         for field in headers { append(field.name, field.value, to: &output) }
-        output.append("\r\n")
+        output.append(literal: "\r\n")
     }
 
     /// Appends a field line.
     static func append(_ name: String, _ value: String, to output: inout OutputBuffer) {
         output.append(name)
-        output.append(": ")
+        output.append(literal: ": ")
         output.append(value)
-        output.append("\r\n")
+        output.append(literal: "\r\n")
     }
 
     /// Whether a field is the server's to write: a handler that sets it, too, would make the message ambiguous.

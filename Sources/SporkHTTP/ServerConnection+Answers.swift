@@ -12,9 +12,16 @@ extension ServerConnection {
         request.begin(on: self)
         // First of all: a handler that crashes or hangs is to be named.
         let place = server.row?.beginRequest(request.head.requestText)
-        let decision = server.decide(request)
-        guard case .now(let response) = decision, isSimple(response, to: request) else {
+        let response: Response
+        // Taken apart as it comes, so that the answer is moved and not copied.
+        switch server.decide(request) {
+        case .now(let made): response = made
+        case let decision:
             (request.decision, request.place) = (decision, place)
+            return nil
+        }
+        guard isSimple(response, to: request) else {
+            (request.decision, request.place) = (.now(response), place)
             return nil
         }
         // Before it is sent: no client has an answer that was not counted.
@@ -243,11 +250,11 @@ extension ServerConnection {
     func send(_ bytes: ArraySlice<UInt8>, asChunk: Bool) async throws(StreamError) {
         if asChunk {
             output.append(hexadecimal: bytes.count)
-            output.append("\r\n")
+            output.append(literal: "\r\n")
         }
         if bytes.count <= 4 * configuration.mostGathered {
             bytes.withUnsafeBytes { output.append($0) }
-            if asChunk { output.append("\r\n") }
+            if asChunk { output.append(literal: "\r\n") }
             try await flush()
         } else {
             input.keep()
@@ -257,7 +264,7 @@ extension ServerConnection {
             output.removeAll()
             try await stream.write(bytes)
             // It leaves with what comes next, which is the next chunk, or the end.
-            if asChunk { output.append("\r\n") }
+            if asChunk { output.append(literal: "\r\n") }
         }
     }
 

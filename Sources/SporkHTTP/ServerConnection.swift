@@ -19,6 +19,8 @@ final class ServerConnection: StreamHandler {
     @exclusivity(unchecked) private(set) var isDraining = false
     // While a handler's coroutine writes, another one of its may read the content of the request.
     @exclusivity(unchecked) var isWriting = false
+    // Set when the last has been said, and only the client's end is awaited.
+    @exclusivity(unchecked) private var isLingering = false
     @exclusivity(unchecked) private var countedBytes = 0
     // For a head that its client has only half sent, and may never finish; and for one that may be on its way.
     @exclusivity(unchecked) private(set) var drainDeadline = Deadline.never
@@ -65,7 +67,7 @@ final class ServerConnection: StreamHandler {
                     answersInTurn += effort
                 } else {
                     let (goesOn, effort) = try await answer(request.unsafelyUnwrapped)
-                    guard goesOn else { return .close }
+                    guard goesOn else { return lastBurst() }
                     answersInTurn += effort
                 }
                 if !isKnownUniquelyReferenced(&request) { head = replaceRequest() }
@@ -75,9 +77,9 @@ final class ServerConnection: StreamHandler {
                 }
             case .refuse(let refusal):
                 try await refuse(refusal.status)
-                return .close
+                return lastBurst()
             case .needMore where input.isEmpty:
-                if !output.isEmpty { try await flush() }
+                if !output.isEmpty, try !sendAtOnce() { try await flush() }
                 // Nearly always everything was read at once. Only when it drains is what may have come since still answered.
                 if hasRead, !isDraining { return fallSilent() }
                 switch try input.receive(from: stream) {
@@ -90,7 +92,7 @@ final class ServerConnection: StreamHandler {
                 if !output.isEmpty { try await flush() }
                 input.keep()
                 if deadline == .never { deadline = .after(configuration.headerTimeout) }
-                guard try await receiveRest(until: deadline) else { return .close }
+                guard try await receiveRest(until: deadline) else { return lastBurst() }
                 answersInTurn = 0
             }
         }
@@ -111,10 +113,16 @@ final class ServerConnection: StreamHandler {
         return taken.head
     }
 
+    // What the connection needed for a request goes to the next one, unless somebody has kept it.
+    private func lastBurst() -> StreamBurst {
+        if isKnownUniquelyReferenced(&request), let request = request.take() { server.putBack(request) }
+        return isLingering ? .linger(until: .after(configuration.lingerTimeout)) : .close
+    }
+
     // What only a request needs goes back.
     private func fallSilent() -> StreamBurst {
         if let request = request.take() { server.putBack(request) }
-        return .wait(until: isDraining ? drainDeadline : .after(configuration.keepAliveTimeout))
+        return .wait(until: isDraining ? drainDeadline : .after(seconds: server.keepAliveTimeout))
     }
 
     /// Waits for more of a head that has begun.
@@ -144,8 +152,17 @@ final class ServerConnection: StreamHandler {
         await EventLoop.stepBack()
     }
 
+    /// Sends what has gathered where the socket takes all of it at once, as it nearly always does; nothing has to suspend for that.
+    private func sendAtOnce() throws(StreamError) -> Bool {
+        guard let sent = try stream.tryWriteWhole(output.bytes) else { return false }
+        output.removeFirst(sent)
+        countBytes()
+        return output.isEmpty
+    }
+
     @inline(never)
     func flush() async throws(StreamError) {
+        if try sendAtOnce() { return }
         input.keep()
         isWriting = true
         defer { endWriting() }
@@ -164,27 +181,35 @@ final class ServerConnection: StreamHandler {
     private func refuse(_ status: Status) async throws(StreamError) {
         let response = Response.page(status)
         ResponseSerializer.appendHead(of: response, .length(response.body.count ?? 0), .closes, to: &output)
-        // HEAD's answer has no content, whatever it says.
-        if !parser.isInFields || request?.method != .head { try await send(response.body) }
+        // HEAD's answer has no content, whatever it says; also where the request line is not even whole.
+        let isHead = parser.isInFields ? request?.method == .head : input.bytes.starts(with: "HEAD ".utf8)
+        if !isHead { try await send(response.body) }
         try await flush()
         await linger()
     }
 
-    /// Reads on for a while after the last answer, because a close with unread input would make the kernel reset the
+    /// Has input read and dropped for a while after the last answer, because a close with unread input would make the kernel reset the
     /// connection, and the client might lose the answer (RFC 9112, 9.6).
+    ///
+    /// That is done without this connection's coroutine, where the stream is not secured.
     @inline(never)
     func linger() async {
         stream.shutdownWrite()
+        input.consume(input.bytes.count)
+        guard stream.isSecured else {
+            isLingering = true
+            return
+        }
         let deadline = Deadline.after(configuration.lingerTimeout)
         do throws(StreamError) {
             while !deadline.hasPassed {
-                input.consume(input.bytes.count)
                 switch try input.receive(from: stream) {
                 case .endOfStream: return
                 // Others are to be served meanwhile, however fast this one sends.
                 case .bytes: await EventLoop.stepBack()
                 case .nothingYet: try await stream.waitUntilReadable(until: deadline)
                 }
+                input.consume(input.bytes.count)
             }
         } catch {
             // The client is gone or too slow; it has had its answer.

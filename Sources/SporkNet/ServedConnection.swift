@@ -23,6 +23,8 @@ package enum StreamBurst {
     case close
     /// The client may be silent until then; when something comes the handler is called again.
     case wait(until: Deadline)
+    /// It is closed when the client has closed, or then; what still comes is dropped. The handler has ended its own direction.
+    case linger(until: Deadline)
 }
 
 /// One connection of a `StreamServer`.
@@ -64,7 +66,16 @@ final class ServedConnection {
     // True when the connection is parked.
     private func serve() async -> Bool {
         do {
-            while case .wait(let deadline) = try await handler.serveBurst() {
+            while true {
+                let deadline: Deadline
+                switch try await handler.serveBurst() {
+                case .close: return false
+                case .wait(let end): deadline = end
+                case .linger(let end):
+                    coroutine = nil
+                    server.lingering.add(self, until: end)
+                    return true
+                }
                 isWaiting = true
                 if !server.mayWait, stream.observeReading(until: deadline, self) {
                     coroutine = nil
@@ -81,7 +92,8 @@ final class ServedConnection {
         return false
     }
 
-    private func end() {
+    /// Closes the connection; harmless when repeated.
+    func end() {
         guard !hasEnded else { return }
         hasEnded = true
         coroutine?.cancel()

@@ -11,6 +11,8 @@ nonisolated extension SocketAddress: CustomStringConvertible, LosslessStringConv
     /// `localhost:8000` (IPv4), `:8000` and `*:8000` (all IPv4 addresses) and a bare port, `8000` (127.0.0.1). `tcp:` may stand before
     /// those that are not Unix's.
     public init?(_ text: String) {
+        // The C library would read only what stands before it.
+        if text.utf8.contains(0) { return nil }
         if let path = text.droppingPrefix("unix:") {
             guard let address = Self.unix(named: path) else { return nil }
             self = address
@@ -40,6 +42,7 @@ nonisolated extension SocketAddress: CustomStringConvertible, LosslessStringConv
 
     /// An address from its host alone, without brackets, and a port; nil when the host is no literal.
     public init?(host: String, port: UInt16) {
+        if host.utf8.contains(0) { return nil }
         var address = in_addr()
         if inet_pton(AF_INET, host, &address) == 1 {
             self = .ipv4(UInt32(bigEndian: address.s_addr), port: port)
@@ -81,7 +84,7 @@ nonisolated extension SocketAddress: CustomStringConvertible, LosslessStringConv
     }
 
     private static func unix(named path: String) -> SocketAddress? {
-        guard !path.isEmpty, path.utf8.count <= mostPathBytes, !path.utf8.contains(0) else { return nil }
+        guard !path.isEmpty, path.utf8.count <= mostPathBytes else { return nil }
         guard let name = path.droppingPrefix("@") else { return .unix(path) }
         return name.isEmpty ? nil : .abstract(name)
     }

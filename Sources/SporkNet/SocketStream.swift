@@ -26,7 +26,7 @@ public final class SocketStream {
     }
 
     /// How many bytes the socket has taken so far: what a write that failed has got rid of, too.
-    public internal(set) var bytesSent = 0
+    @exclusivity(unchecked) public internal(set) var bytesSent = 0
 
     private(set) var descriptor: Int32
     // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
@@ -96,6 +96,16 @@ public final class SocketStream {
         guard let start = bytes.baseAddress, bytes.count > 0 else { return 0 }
         if let tlsSession { return try tryWrite(bytes, more: more, through: tlsSession) }
         return try taken(spork_send(descriptor, start, bytes.count, more))
+    }
+
+    /// Whether bytes go through TLS.
+    package var isSecured: Bool { tlsSession != nil }
+
+    /// Writes what the socket takes at once, where that is all there is to writing.
+    ///
+    /// - Returns: the number of bytes taken; nil when `write` has to be called, which may have to wait.
+    package func tryWriteWhole(_ bytes: UnsafeRawBufferPointer) throws(StreamError) -> Int? {
+        tlsSession == nil ? try tryWrite(bytes) : nil
     }
 
     /// Suspends until there is something to read, or the end of the stream, or an error to be had.

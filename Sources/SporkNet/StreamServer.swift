@@ -60,6 +60,8 @@ public final class StreamServer {
     private let room = Event()
     private let called = Event()
     private var served: [ObjectIdentifier: ServedConnection] = [:]
+    /// Connections that wait for their clients to close.
+    let lingering = LingeringConnections()
     /// Silent connections that have kept their coroutine.
     var waitingCoroutines = 0
 

@@ -222,6 +222,97 @@ def _cases():
     yield case(_request(get, host) + b"GET / HTTP/9.9\r\n\r\n", "200 505 -")
     yield case(_request("GET /sleep?ms=1 HTTP/1.1", host) + _request(get, host), "200 200 +", "Hello, world!")
     yield case(_request(get, host, "Connection: close") + _request(get, host), "200 -", "Hello, world!")
+    yield from _named_in_studies(case, post)
+
+
+def _named_in_studies(case, post):
+    """What studies of other servers name beside all that: bodies where none is expected, spellings of framing, floods."""
+    host, get, chunked = "Host: a", "GET /hello HTTP/1.1", "Transfer-Encoding: chunked"
+
+    # An absolute target does not make up for Host (RFC 9112, 3.2), and its authority has to be one.
+    yield case(_request("GET http://b/hello HTTP/1.1"), "400 -")
+    yield case(_request("GET http://b/hello HTTP/1.1", "Host: a b"), "400 -")
+    yield case(_request("GET http://b/hello HTTP/1.0"), "200 -", "Hello, world!")
+    for target in ["http://b:/hello", "http://[::1]/hello", "http://[::1]:80/hello", "http://%62/hello", "http://b/x/../hello", "hTTp://b/hello?x"]:
+        yield case(_request(f"GET {target} HTTP/1.1", host), "200 +", "Hello, world!")
+    for target in ["http://b", "http://b?x=y", "http://b/?x=http://c/hello"]:
+        yield case(_request(f"GET {target} HTTP/1.1", host), "200 +")
+    for target in ["http://", "http://[::1/hello", "http://[b]/hello", "http://b:80:80/hello", "http://b\\hello", "http://b#/hello", "http://@b/hello", "http:b/hello",
+                   "http://b|c/hello", "http://b%zz/hello", "http://b:65536/hello", "ws://b/hello", "httpx://b/hello", "http//b/hello"]:
+        yield case(_request(f"GET {target} HTTP/1.1", host), "400 -")
+    yield case(_request("GET http://b/../hello HTTP/1.1", host), "400 +")
+    yield case(_request("OPTIONS http://b/hello HTTP/1.1", host), "204 +")
+    yield case(_request("OPTIONS http://b/* HTTP/1.1", host), "404 +")
+    yield case(_request("OPTIONS /* HTTP/1.1", host), "404 +")
+
+    # What answers HEAD has no content, also where the request is refused.
+    yield case(_request("HEAD /nothing HTTP/1.1", host), "404 +", "")
+    yield case(_request("HEAD /% HTTP/1.1", host), "400 +", "")
+    yield case(_request("HEAD /hello HTTP/1.1", host, host), "400 -", "")
+    yield case(_request("HEAD /hello HTTP/1.1"), "400 -", "")
+    yield case(_request("HEAD /hello HTTP/2.0", host), "505 -", "")
+    yield case(_request("HEAD /he llo HTTP/1.1", host), "400 -", "")
+    yield case(_request("HEAD /hello HTTP/1.1", host, "X: " + "y" * 9000), "431 -", "")
+    yield case(_request("HEAD /" + "a" * 9000 + " HTTP/1.1", host), "414 -", "")
+    yield case(_request("HEAD /hello HTTP/1.0"), "200 -", "")
+
+    # Content where nobody expects it is content, and never a request.
+    smuggled = "GET /crash HTTP/1.1\r\nHost: a\r\n\r\n"
+    in_chunks = f"{len(smuggled):x}\r\n{smuggled}\r\n0\r\n\r\n"
+    for method, path, outcome in [("GET", "/hello", "200 +"), ("HEAD", "/hello", "200 +"), ("OPTIONS", "/hello", "204 +"), ("OPTIONS", "*", "204 +"), ("DELETE", "/hello", "405 +"),
+                                  ("TRACE", "/hello", "405 +"), ("PUT", "/nothing", "404 +"), ("BREW", "/hello", "501 +"), ("GET", "/..", "400 +")]:
+        yield case(post(chunked, body=in_chunks, method=method, path=path), outcome)
+        yield case(post(f"Content-Length: {len(smuggled)}", body=smuggled, method=method, path=path), outcome)
+    yield case(_request("CONNECT a:443 HTTP/1.1", host, "Content-Length: 5", body="hello"), "405 +")
+    yield case(_request("CONNECT a:443 HTTP/1.1", host, chunked, body=in_chunks), "405 +")
+    # So much that nobody waits for it; nothing is made ready for it either.
+    for length in ["9223372036854775807", "70000", "1000000000000"]:
+        yield case(post(f"Content-Length: {length}", path="/nothing"), "404 -")
+        yield case(post(f"Content-Length: {length}", path="/hello"), "405 -")
+
+    # Fields that look like framing and are none, and lists that do not change it.
+    for field in ["Transfer_Encoding: chunked", "Transfer-Encodin: chunked", "X-Transfer-Encoding: chunked", "Content_Length: 7", "Content-Length-: 7", "TE: chunked", "Trailer: Content-Length",
+                  "Connection: content-length", "Connection: host, content-length", "Connection: transfer-encoding", "Range: bytes=0-1", "Upgrade: h2c", "Content-Encoding: chunked"]:
+        yield case(post(field, "Content-Length: 5", body="hello"), "200 +", "hello")
+    yield case(post("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", "Content-Length: 5", body="hello"), "200 +", "hello")
+    yield case(_request(get, host, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 12", "Sec-WebSocket-Key: x"), "200 +", "Hello, world!")
+    yield case(_request("GET /hello HTTP/1.0", "Connection: Upgrade", "Upgrade: websocket"), "200 -", "Hello, world!")
+    for fields in [[chunked, "Transfer-Encoding: x"], [chunked, "transfer-encoding: chunked"], ["Transfer-Encoding:\x0bchunked"], ["Transfer-Encoding: chunked\x00"],
+                   ["Transfer-Encoding: chunked\x0c"], ["Transfer-Encoding:", chunked], ["Content-Length: 5", "content-length: 5"], ["Content-Length: 5", "Content-Length:"], ["Content-Length: 5\x0b"],
+                   ["Content-Length: 5\r"], ["Content-Length\x00: 5"], ["Content-Length: 18446744073709551616"], ["Content-Length: 4294967296x"], ["Content-Length: 5 5"]]:
+        yield case(post(*fields, body="0\r\n\r\n"), "400 -")
+    for value in ["cow, chunked", "chunked;x=y", "\x80chunked", "chunked\xa0", "cHuNkEd x", "gzip,,chunked", "'chunked'"]:
+        yield case(post(f"Transfer-Encoding: {value}", body="0\r\n\r\n"), "501 -")
+    yield case(_request("POST /echo HTTP/1.0", "Connection: keep-alive", "Content-Length: 5", body="hello"), "200 +", "hello")
+    yield case(_request("POST /echo HTTP/1.0", "Connection: keep-alive", body=""), "200 +", "")
+    yield case(post("Transfer-Encoding: x", chunked, body="0\r\n\r\n"), "501 -")
+    yield case(_request("POST /echo HTTP/1.2", host, chunked, body="5\r\nhello\r\n0\r\n\r\n"), "200 +", "hello")
+
+    # Chunks: many, long zeros, half line ends.
+    form = "Content-Type: application/x-www-form-urlencoded"
+    yield case(post(chunked, body="1\r\nx\r\n" * 1000 + "0\r\n\r\n"), "200 +", "x" * 1000)
+    yield case(post(chunked, body="0" * 250 + "5\r\nhello\r\n0\r\n\r\n"), "200 +", "hello")
+    for body in ["0" * 300 + "5\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r0\r\n\r\n", "5\rhello\r\n0\r\n\r\n", "5\r\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n\rX", "5\r\nhello\r\n\r\n", "\x005\r\nhello\r\n",
+                 "5\t\r\nhello\r\n", "5;x=\"\r\n\"\r\nhello\r\n", "5;x=\"\x7f\"\r\nhello\r\n", "\xb2\r\nhello\r\n", "0\r\nX: y\r\n folded\r\n\r\n", "0\r\n\x00: y\r\n\r\n", "0 0\r\n\r\n"]:
+        yield case(post(chunked, form, body=body, path="/"), "400 -")
+
+    # Floods.
+    yield case(_request("GET /hello?" + "q" * 8000 + " HTTP/1.1", host), "200 +", "Hello, world!")
+    for line, field, outcome in [("GET /" + "a" * 100_000 + " HTTP/1.1", host, "414 -"), ("G" * 100_000 + " / HTTP/1.1", host, "414 -"), (get, "X" * 100_000 + ": y", "431 -"),
+                                 (get, "X: " + "y" * 100_000, "431 -"), (get, "\r\n".join(f"X{number}: y" for number in range(10_000)), "431 -")]:
+        yield case(_request(line, field), outcome)
+    yield case(_request("G" * 100 + " /hello HTTP/1.1", host), "501 +")
+    yield case(_request(get, host) * 200, " ".join(["200"] * 200) + " +", "Hello, world!")
+
+    # Paths that other servers have taken for others.
+    for path in ["/hello.", "/hello%20", "/hello%0d%0aX:%20y", "/hello%5c", "/hello;x=y", "/hello%3fx", "/hello%23", "/%2fhello", "/hello%2f", "/.%2fhello", "/hello%09", "///hello", "/hello/./a/b", "/~/hello"]:
+        yield case(_request(f"GET {path} HTTP/1.1", host), "404 +")
+    for path in ["/.", "/hello/%2e%2e/", "/hello/x/../..", "/./", "/x/%2e%2e/./"]:
+        yield case(_request(f"GET {path} HTTP/1.1", host), "200 +")
+    for path in ["/%2e%2e", "/%2E%2E/%2E%2E/etc/passwd", "/hello/..//../..", "/x/../../hello", "/hello/%fe", "/hello/%ed%a0%80", "/hello/%f8%88%80%80%80", "/%u0041", "/hello%", "/hello/%0", "/hello/\xff"]:
+        yield case(_request(f"GET {path} HTTP/1.1", host), "400 +")
+    for path in ["/hello/..%5c..%5cx", "/hello/..%2f..%2fx", "/hello/%252e%252e", "/hello/...", "/hello/%0d%0aSet-Cookie:%20x"]:
+        yield case(_request(f"GET {path} HTTP/1.1", host), "200 +")
 
 
 def _named() -> list[Case]:

@@ -46,6 +46,16 @@ import Testing
         )
     }
 
+    @Test("no attribute can be smuggled into a cookie, not by a semicolon with an accent either")
+    func setCookieAttributes() {
+        var cookie = SetCookie("a", "b")
+        cookie.path = "/;\u{35F}HttpOnly;\u{301}"
+        cookie.domain = "a;\u{35F}"
+        cookie.isHTTPOnly = false
+        cookie.sameSite = nil
+        #expect(cookie.field.utf8.filter { $0 == UInt8(ascii: ";") }.count == 2)
+    }
+
     @Test("forms: pluses, percent signs, repeated and empty names, what is not UTF-8")
     func forms() {
         let form = FormValues(Array("a=1&b=x+y%20z&a=2&c&=d&e=%zz%4&%66=%C3%BC&&g==".utf8))
@@ -66,6 +76,14 @@ import Testing
         let text = EventWriter.text("one\ntwo\r\nthree\rfour", event: "a\nb", id: "1\r\0", retry: .seconds(2))
         #expect(text == "event: ab\nid: 1\nretry: 2000\ndata: one\ndata: two\ndata: three\ndata: four\n\n")
         #expect(EventWriter.text("", event: nil, id: nil, retry: nil) == "data: \n\n")
+    }
+
+    @Test("what a client accepts is read by bytes: an accent behind a delimiter hides nothing")
+    func accepted() {
+        let types = ["text/html", "application/json"]
+        #expect(AcceptedTypes("text/html;q=0.2, application/json;q=0.5").best(of: types) == "application/json")
+        #expect(AcceptedTypes("text/html;\u{35F}x=y").best(of: types) == "text/html")
+        #expect(AcceptedTypes("text/*\u{37E}q=0").best(of: types) == nil)
     }
 
     @Test("redirects cannot carry a line end")

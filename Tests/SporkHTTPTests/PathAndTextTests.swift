@@ -35,7 +35,8 @@ private func withBytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) 
             ("/%2e%2e/", .escapesRoot),
             ("/a/../../b", .escapesRoot), ("/.%2e/a", .escapesRoot), ("/%", .malformed), ("/%4", .malformed),
             ("/%zz", .malformed),
-            ("/%00", .malformed), ("/a%00.html", .malformed), ("/%2f", .namesNothing), ("/a%2fb", .namesNothing),
+            ("/%00", .malformed), ("/a%00.html", .malformed), ("/a\0b", .malformed), ("/%2f", .namesNothing),
+            ("/a%2fb", .namesNothing),
             ("/..%2f..%2fetc", .namesNothing), ("/" + String(repeating: "a", count: 5000), .namesNothing),
         ]
     )
@@ -126,7 +127,7 @@ private func withBytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) 
             ("bytes=99999999999999999999999-", .unsatisfiable), ("bytes=0-1,3-4", .whole), ("bytes=", .whole),
             ("bytes=-", .whole),
             ("bytes=a-b", .whole), ("bytes=2-1", .whole), ("bytes=1", .whole), ("items=0-1", .whole), ("", .whole),
-            ("bytes 0-1", .whole),
+            ("bytes 0-1", .whole), ("bytes\u{1D}0-1", .whole),
             ("bytes=0-1-2", .whole), ("bytes=+1-2", .whole), ("bytes=0x0-1", .whole), ("bytes=1 - 2", .whole),
         ]
     )

@@ -45,6 +45,10 @@ import Testing
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA;x=y\r\n0123456789\r\n01\r\nz\r\n000\r\nT: v\r\n\r\n",
                 200, true, ""
             ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000000001\r\nx\r\n0000000000000000\r\n\r\n",
+                200, true, "x"
+            ),
             ("HTTP/1.1 200 OK\nContent-Length: 1\n\nx", 200, true, ""),
         ] as [(String, Int, Bool, String)]
     )
@@ -73,6 +77,7 @@ import Testing
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7FFFFFFFFFFFFFFF\r\n",
         ]
     )
     func malformed(text: String) { #expect(parse(Array(text.utf8), pieces: []).action == .malformed) }

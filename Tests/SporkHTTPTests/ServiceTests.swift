@@ -151,6 +151,7 @@ private struct Teapot: Error, ResponseConvertible {
                 router.use(Middlewares.securityHeaders())
                 let known = Middlewares.basicAuthentication(realm: "r\"") { name, password in
                     name == "u" && Middlewares.areEqual(password, "p:w")
+                        || name == "v" && Middlewares.areEqual(password, "\u{301}w")
                 }
                 router.group("/private", [known]) { $0.get("/") { request in "hello \(request.user ?? "")" } }
                 router.group("/rare", [Middlewares.rateLimit(2, per: .seconds(3600))]) {
@@ -167,6 +168,10 @@ private struct Teapot: Error, ResponseConvertible {
                 )
                 #expect(
                     try await service.answer(get("/private/", "Authorization: basic  dTpwOnc=\n")).hasSuffix("hello u")
+                )
+                // The colon ends the name, also where an accent stands behind it.
+                #expect(
+                    try await service.answer(get("/private/", "Authorization: Basic djrMgXc=\n")).hasSuffix("hello v")
                 )
                 for wrong in ["Basic dTpwOnc", "Basic dTpw", "Basic", "Bearer dTpwOnc=", "Basic =", "Basic dTp3OnA="] {
                     #expect(try await service.answer(get("/private/", "Authorization: \(wrong)\n")).status == "401")

@@ -30,7 +30,8 @@ import Testing
             "256.0.0.1:80", "127.1:80", "::1:80", "[::1]", "[::1:80", "[::g]:80", "unix:", "example.org:80",
             "http://127.0.0.1:80",
             "unix:" + String(repeating: "x", count: 108), "unix:@", "[fe80::1%]:80", "[fe80::1%no such interface]:80",
-            "[fe80::1%0]:80", "tcp:", "tcp:unix:/a", "[::1%lo%lo]:80",
+            "[fe80::1%0]:80", "tcp:", "tcp:unix:/a", "[::1%lo%lo]:80", "127.0.0.1\0x:80", "[::1\0x]:80",
+            "[fe80::1%lo\0x]:80", "unix:/a\0b",
         ]
     )
     func refused(text: String) { #expect(SocketAddress(text) == nil) }
@@ -59,6 +60,7 @@ import Testing
         #expect(SocketAddress(host: "::1", port: 80)?.description == "[::1]:80")
         #expect(SocketAddress(host: "10.0.0.1", port: 80)?.description == "10.0.0.1:80")
         #expect(SocketAddress(host: "example.org", port: 80) == nil)
+        #expect(SocketAddress(host: "10.0.0.1\0x", port: 80) == nil)
         #expect(SocketAddress(host: "fe80::1%lo", port: 80)?.host == "fe80::1%lo")
     }
 
