@@ -9,7 +9,7 @@ extension Response {
     ///
     /// It has ETag, Last-Modified and Accept-Ranges; conditions and ranges of the request count (RFC 9110, 13 and 14): the answer may be 206, with
     /// several ranges too, 304, 412 or 416. Files up to 16 KiB are read at once, larger ones sent by `sendfile`, over TLS record by record. Costs
-    /// two system calls, and never suspends.
+    /// a few system calls, and never suspends.
     ///
     /// - Parameters:
     ///   - path: where it is. What a client has sent has no place here; see the other form.

@@ -130,7 +130,7 @@ enum Page {
           const line = document.createElement("li"), label = document.createElement("b");
           label.textContent = who;
           line.append(label, rest.join("\\n"));
-          if (who === (name.value || "somebody")) line.className = "mine";
+          if (name.value && who === name.value) line.className = "mine";
           const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 60;
           lines.append(line);
           if (isAtEnd) lines.scrollTop = lines.scrollHeight;

@@ -147,7 +147,7 @@ enum Page {
         <ul id="list"></ul>
         <script>
         const [drop, files, list] = ["drop", "files", "list"].map(id => document.getElementById(id));
-        const size = bytes => bytes < 1e6 ? (bytes / 1e3).toFixed(1) + " kB" : bytes < 1e9 ? (bytes / 1e6).toFixed(1) + " MB" : (bytes / 1e9).toFixed(2) + " GB";
+        const size = bytes => bytes < 1e3 ? bytes + " B" : bytes < 1e6 ? (bytes / 1e3).toFixed(1) + " kB" : bytes < 1e9 ? (bytes / 1e6).toFixed(1) + " MB" : (bytes / 1e9).toFixed(2) + " GB";
         async function send(file) {
           const item = list.insertBefore(document.createElement("li"), list.firstChild);
           item.innerHTML = '<div class="row"><a></a><span class="size"></span></div><progress></progress>';
