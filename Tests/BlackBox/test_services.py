@@ -214,8 +214,8 @@ def say_in(page: Page, name: str, text: str) -> None:
 
 
 def keep(page: Page, name: str) -> None:
-    """Takes a picture for people to look at where SPORK_SCREENSHOTS names a directory for it."""
-    if directory := os.environ.get("SPORK_SCREENSHOTS"):
+    """Takes a picture for people to look at where TEST_SCREENSHOTS names a directory for it."""
+    if directory := os.environ.get("TEST_SCREENSHOTS"):
         page.screenshot(Path(directory) / f"{name}.png")
 
 
@@ -318,8 +318,8 @@ def memory(pid: int) -> int:
 
 
 def test_progress_is_told_and_memory_stays_flat(upload: Server):
-    """Set SPORK_UPLOAD_MIB=200 for the large one."""
-    size = int(os.environ.get("SPORK_UPLOAD_MIB", "24")) << 20
+    """Set TEST_UPLOAD_MIB=200 for the large one."""
+    size = int(os.environ.get("TEST_UPLOAD_MIB", "24")) << 20
     worker = upload.workers()[0]
     body = body_of(b"")
     split = body.index(b"\r\n\r\n") + 4

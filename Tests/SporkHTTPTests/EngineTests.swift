@@ -239,7 +239,7 @@ private func limited(_ change: (inout HTTPServer.Configuration) -> Void) -> HTTP
                 try await over.wait()
                 // It is there until here, and has taken nothing.
                 slow.close()
-                #expect(reason == "timedOut", "\(reason)")
+                #expect(reason == "timed out", "\(reason)")
                 exit(0)
             }
         }
