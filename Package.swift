@@ -21,6 +21,9 @@ let examples: KeyValuePairs = [
     "ProducerAndConsumer": "ProducerAndConsumer",
     "Sleepers": "Sleepers",
     "example-http": "HTTPService",
+    "example-json": "JSONService",
+    "example-chat": "Chat",
+    "example-upload": "Upload",
     "example-broadcast-send": "BroadcastSend",
     "example-broadcast-receive": "BroadcastReceive",
     "example-unix-send": "UnixSend",
@@ -35,6 +38,8 @@ let examples: KeyValuePairs = [
 // What programs see of the library. All of it is named: a module is only compiled again when one that it names has changed, and a release
 // build inlines what lies further down.
 let library: [Target.Dependency] = ["Spork", "SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop"]
+// What an example needs beside Spork.
+let exampleNeeds: [String: [Target.Dependency]] = ["example-json": ["SporkJSON"]]
 
 // The floors, from the ground up. A target may depend on the floors below it and on nothing above.
 let package = Package(
@@ -42,10 +47,13 @@ let package = Package(
     products: [
         .executable(name: "spork", targets: ["SporkCommand"]),
         .library(name: "Spork", targets: ["Spork"]),
+        .library(name: "SporkJSON", targets: ["SporkJSON"]),
+        .library(name: "SporkHTTPTypes", targets: ["SporkHTTPTypes"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -79,6 +87,13 @@ let package = Package(
         .target(
             name: "Spork",
             dependencies: ["SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
+            swiftSettings: house
+        ),
+        // Beside Spork, for programs that ask for them: JSON is the only thing that needs Foundation, and only its essentials.
+        .target(name: "SporkJSON", dependencies: ["Spork"], swiftSettings: house),
+        .target(
+            name: "SporkHTTPTypes",
+            dependencies: ["SporkHTTP", .product(name: "HTTPTypes", package: "swift-http-types")],
             swiftSettings: house
         ),
         .target(
@@ -126,6 +141,19 @@ let package = Package(
         .testTarget(
             name: "SporkTests",
             dependencies: ["Spork", "SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims"],
+            swiftSettings: house
+        ),
+        .testTarget(
+            name: "SporkJSONTests",
+            dependencies: ["SporkJSON", "Spork", "SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop"],
+            swiftSettings: house
+        ),
+        .testTarget(
+            name: "SporkHTTPTypesTests",
+            dependencies: [
+                "SporkHTTPTypes", "Spork", "SporkHTTP", "SporkNet", "SporkTasks", "SporkLoop",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: house
         ),
         .testTarget(
@@ -179,5 +207,10 @@ package.targets.append(
 )
 
 package.targets += examples.map { name, directory in
-    .executableTarget(name: name, dependencies: library, path: "Sources/Examples/\(directory)", swiftSettings: house)
+    .executableTarget(
+        name: name,
+        dependencies: library + (exampleNeeds[name] ?? []),
+        path: "Sources/Examples/\(directory)",
+        swiftSettings: house
+    )
 }

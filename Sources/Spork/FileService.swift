@@ -56,9 +56,9 @@ package final class FileService {
     private static let allow = Response.Field("Allow", "GET, HEAD, OPTIONS")
 
     private func file(_ head: RequestHead) -> Response {
-        if let file = cache.file(at: path.bytes) { return answer(head, with: file) }
+        if let file = cache.file(at: path.bytes) { return file.answer(to: head) }
         switch find() {
-        case .file(let file): return answer(head, with: file)
+        case .file(let file): return file.answer(to: head)
         case .directory: return redirectToDirectory(head)
         case .nothing(let status): return .page(status)
         }
@@ -68,9 +68,9 @@ package final class FileService {
     private func directory(_ head: RequestHead) -> Response {
         let length = path.bytes.count
         if path.append(component: Self.index) {
-            if let file = cache.file(at: path.bytes) { return answer(head, with: file) }
+            if let file = cache.file(at: path.bytes) { return file.answer(to: head) }
             switch find() {
-            case .file(let file): return answer(head, with: file)
+            case .file(let file): return file.answer(to: head)
             case .nothing(let status) where status != .notFound: return .page(status)
             case .directory, .nothing: path.truncate(to: length)
             }
@@ -93,69 +93,16 @@ package final class FileService {
     }
 
     private func find() -> Found {
-        // Looking first: to open a pipe would be noticed by who writes to it.
-        var status = SporkFileStatus()
-        let failure = spork_stat_beneath(root.descriptor, path.cStringOrDot, &status)
-        guard failure == 0 else { return .nothing(Self.status(for: -failure)) }
-        guard status.is_regular || status.is_directory else { return .nothing(.forbidden) }
-        var descriptor = spork_open_beneath(root.descriptor, path.cStringOrDot)
-        if descriptor == -EMFILE {
-            cache.closeFiles()
-            descriptor = spork_open_beneath(root.descriptor, path.cStringOrDot)
-        }
-        guard descriptor >= 0 else { return .nothing(Self.status(for: -descriptor)) }
-        let failureOfOpen = spork_stat(descriptor, &status)
-        guard failureOfOpen == 0, status.is_regular else {
-            let file = OpenFile(descriptor: descriptor)
-            return failureOfOpen == 0 && status.is_directory ? .directory(file) : .nothing(.forbidden)
-        }
-        guard let file = CachedFile(descriptor: descriptor, status: status, path: Array(path.bytes) + [0]) else {
-            // It became shorter while it was read; the next request will find it as it is then.
-            return .nothing(.serviceUnavailable)
-        }
-        if !file.mayChangeUnnoticed(now: EventLoop.wallClock) { cache.insert(file) }
-        return .file(file)
-    }
-
-    private static func status(for error: Int32) -> Status {
-        switch error {
-        case ENOENT, ENOTDIR, ENAMETOOLONG: .notFound
-        // EXDEV: the path leads out of the directory, ELOOP: in a circle. ENXIO: a socket.
-        case EACCES, EPERM, EXDEV, ELOOP, ENXIO: .forbidden
-        case EMFILE, ENFILE, ENOMEM: .serviceUnavailable
-        default: .internalServerError
-        }
-    }
-
-    private func answer(_ head: RequestHead, with file: CachedFile) -> Response {
-        let now = Int(EventLoop.wallClock)
-        let outcome = file.entityTag.withUnsafeBytes {
-            Preconditions.evaluate(head, entityTag: $0, modified: file.modified, now: now)
-        }
-        switch outcome {
-        case .notModified: return Response(.notModified, fields: file.fields)
-        case .failed: return .page(.preconditionFailed)
-        case .proceed(let mayHaveRange):
-            // Range means something for GET only (RFC 9110, 14.2).
-            if mayHaveRange, head.method == .get, let range = head.value(.range) {
-                if let part = part(ByteRange(range, size: file.size), of: file) { return part }
+        switch root.open(path.cStringOrDot, whenFull: { cache.closeFiles() }) {
+        case .nothing(let status): return .nothing(status)
+        case .directory(let directory): return .directory(directory)
+        case .file(let descriptor, let status):
+            guard let file = CachedFile(descriptor: descriptor, status: status, path: Array(path.bytes) + [0]) else {
+                // It became shorter while it was read; the next request will find it as it is then.
+                return .nothing(.serviceUnavailable)
             }
-            return Response(.ok, preparedHead: file.head, body: file.body(0..<file.size))
-        }
-    }
-
-    /// The answer with a part of a file; nil when it is to be the whole.
-    private func part(_ range: ByteRange, of file: CachedFile) -> Response? {
-        switch range {
-        case .whole:
-            return nil
-        case .unsatisfiable:
-            return .page(.rangeNotSatisfiable, fields: [Response.Field("Content-Range", "bytes */\(file.size)")])
-        case .partial(let range):
-            let type = Response.Field("Content-Type", file.mediaType)
-            let place = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(file.size)"
-            let part = Response.Field("Content-Range", place)
-            return Response(.partialContent, fields: [type, part] + file.fields, body: file.body(range))
+            if !file.mayChangeUnnoticed(now: EventLoop.wallClock) { cache.insert(file) }
+            return .file(file)
         }
     }
 

@@ -1,14 +1,19 @@
-// Which part of something a Range field asks for (RFC 9110, 14). One range is served; several are answered with the whole,
-// which a server may always do (14.2). Pure; the file service asks it for GET only.
+// Which parts of something a Range field asks for (RFC 9110, 14). A server may always answer with the whole (14.2), and does where a field would
+// make it send more than that: ranges that overlap, or very many of them (CVE-2011-3192). Pure; asked for GET only.
 
-/// The part of a representation that an answer carries.
+/// The parts of a representation that an answer carries.
 package nonisolated enum ByteRange: Equatable {
-    /// All of it: no range, one in an unknown unit, a malformed one, or several.
+    /// All of it: no range, one in an unknown unit, a malformed one, too many, or more than the whole has.
     case whole
     /// These bytes.
     case partial(Range<Int>)
-    /// The range lies behind the end.
+    /// Several ranges, at least two, which neither overlap nor touch, in the order in which they were asked for.
+    case several([Range<Int>])
+    /// All ranges lie behind the end.
     case unsatisfiable
+
+    /// How many ranges a field may have.
+    package static var most: Int { 16 }
 
     /// Reads the field's value for something of `size` bytes.
     package init(_ value: UnsafeRawBufferPointer, size: Int) {
@@ -19,13 +24,41 @@ package nonisolated enum ByteRange: Equatable {
             UnsafeRawBufferPointer(rebasing: value[..<length]).isEqualIgnoringCase(unit)
         else { return }
         let set = UnsafeRawBufferPointer(rebasing: value[(length + 1)...])
-        var range: ByteRange?
-        var count = 0
+        var ranges: [Range<Int>] = []
+        var (count, total, isMalformed) = (0, 0, false)
         set.forEachListElement { element in
             count += 1
-            range = ByteRange.single(element, size: size)
+            if isMalformed || count > Self.most { return }
+            switch ByteRange.single(element, size: size) {
+            case .partial(let range)?:
+                ranges.append(range)
+                total += range.count
+            case nil: isMalformed = true
+            default: break
+            }
         }
-        if count == 1, let range { self = range }
+        guard (1...Self.most).contains(count), !isMalformed, total <= size else { return }
+        ranges = Self.coalesced(ranges)
+        self = ranges.isEmpty ? .unsatisfiable : ranges.count == 1 ? .partial(ranges[0]) : .several(ranges)
+    }
+
+    /// The same with those put together that overlap or touch (RFC 9110, 15.3.7.2).
+    private static func coalesced(_ ranges: [Range<Int>]) -> [Range<Int>] {
+        var result: [Range<Int>] = []
+        for range in ranges {
+            var range = range
+            var place = result.count
+            // What it grows by may reach those that it did not reach before.
+            while let index = result.firstIndex(where: {
+                $0.lowerBound <= range.upperBound && range.lowerBound <= $0.upperBound
+            }) {
+                let other = result.remove(at: index)
+                range = min(range.lowerBound, other.lowerBound)..<max(range.upperBound, other.upperBound)
+                place = min(place, index)
+            }
+            result.insert(range, at: min(place, result.count))
+        }
+        return result
     }
 
     /// One range; nil when it is malformed.

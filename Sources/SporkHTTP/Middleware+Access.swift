@@ -49,6 +49,8 @@ public enum Middlewares {
 
     /// Lets scripts of other sites use what is here (Fetch Standard, 3.2), and answers their preflights.
     ///
+    /// Preflights get here for every path where this is the router's own (`Router.use`), and within a group where that has a route for OPTIONS.
+    ///
     /// - Parameters:
     ///   - origins: the sites, such as "https://a.example"; nil for all, which then send no cookies.
     ///   - methods: with which methods.

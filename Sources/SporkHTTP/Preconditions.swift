@@ -1,7 +1,7 @@
-// What a client knows already, and on what conditions it wants an answer (RFC 9110, 13). Pure; asked by whoever serves
-// something that has an entity tag or a date.
+// What a client knows already, and on what conditions it wants something done (RFC 9110, 13). Pure; asked by whoever serves something that has
+// an entity tag or a date: files, and what handlers make.
 
-/// The conditions of a GET or HEAD request.
+/// The conditions of a request.
 package nonisolated struct Preconditions {
     /// What follows from them.
     package enum Outcome: Equatable {
@@ -16,38 +16,47 @@ package nonisolated struct Preconditions {
     /// Evaluates them in the order of RFC 9110, 13.2.2.
     ///
     /// - Parameters:
-    ///   - entityTag: the present one, with its quotes; a strong one.
-    ///   - modified: when it was last modified, in seconds since 1970.
+    ///   - exists: whether there is anything at all.
+    ///   - entityTag: the present one, with its quotes and without what makes it weak; nil for none.
+    ///   - isWeak: whether it is a weak one.
+    ///   - modified: when it was last modified, in seconds since 1970; nil when nobody knows.
     ///   - now: the present time; a date in the future is no date to compare with.
     package static func evaluate(
         _ head: RequestHead,
-        entityTag: UnsafeRawBufferPointer,
-        modified: Int,
+        exists: Bool = true,
+        entityTag: UnsafeRawBufferPointer?,
+        isWeak: Bool = false,
+        modified: Int?,
         now: Int
     ) -> Outcome {
-        if let isThis = head.withList(.ifMatch, { matches($0, entityTag, strongly: true) }) {
+        let strongTag = isWeak ? nil : entityTag
+        if let isThis = head.withList(.ifMatch, { exists && matches($0, strongTag, strongly: true) }) {
             if !isThis { return .failed }
-        } else if let text = head.value(.ifUnmodifiedSince), let date = HTTPDate.parse(text, now: now) {
+        } else if let text = head.value(.ifUnmodifiedSince), let modified, let date = HTTPDate.parse(text, now: now) {
             if modified > date { return .failed }
         }
-        if let isThis = head.withList(.ifNoneMatch, { matches($0, entityTag, strongly: false) }) {
-            if isThis { return .notModified }
-        } else if let text = head.value(.ifModifiedSince), let date = HTTPDate.parse(text, now: now) {
+        let isReading = head.method == .get || head.method == .head
+        if let isThis = head.withList(.ifNoneMatch, { exists && matches($0, entityTag, strongly: false) }) {
+            if isThis { return isReading ? .notModified : .failed }
+        } else if isReading, let text = head.value(.ifModifiedSince), let modified,
+            let date = HTTPDate.parse(text, now: now)
+        {
             if modified <= date, date <= now { return .notModified }
         }
         guard let validator = head.value(.ifRange) else { return .proceed(range: true) }
-        return .proceed(range: isSame(validator, entityTag, modified, now))
+        return .proceed(range: isSame(validator, strongTag, modified, now))
     }
 
     /// If-Range: the very same tag, or the very same date (RFC 9110, 13.1.5).
     private static func isSame(
         _ validator: UnsafeRawBufferPointer,
-        _ entityTag: UnsafeRawBufferPointer,
-        _ modified: Int,
+        _ entityTag: UnsafeRawBufferPointer?,
+        _ modified: Int?,
         _ now: Int
     ) -> Bool {
-        if validator.first == UInt8(ascii: "\"") { return validator.elementsEqual(entityTag) }
+        if validator.first == UInt8(ascii: "\"") { return entityTag.map { validator.elementsEqual($0) } ?? false }
         // A date within the last second might not be the last state of that second.
+        guard let modified else { return false }
         return HTTPDate.parse(validator, now: now) == modified && now > modified
     }
 
@@ -56,10 +65,11 @@ package nonisolated struct Preconditions {
     /// Commas may stand within a tag.
     package static func matches(
         _ list: UnsafeRawBufferPointer,
-        _ entityTag: UnsafeRawBufferPointer,
+        _ entityTag: UnsafeRawBufferPointer?,
         strongly: Bool
     ) -> Bool {
         if list.isEqual("*") { return true }
+        guard let entityTag else { return false }
         var position = 0
         while position < list.count {
             let isWeak =

@@ -77,6 +77,9 @@ public final class Request {
     /// Where the request comes from; nil when the connection is gone.
     public var clientAddress: SocketAddress? { connection?.stream.peerAddress }
 
+    /// Whether it came over TLS.
+    public var isSecure: Bool { connection?.stream.tlsParameters != nil }
+
     /// The protocols that the client would change to, in its order of preference (RFC 9110, 7.8); none where it cannot.
     public var offeredUpgrades: [String] {
         guard version == .http11, !content.isExpected, let options = headers["Connection"] else { return [] }

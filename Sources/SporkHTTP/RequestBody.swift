@@ -46,6 +46,11 @@ public struct RequestBody: AsyncSequence {
         return FormValues(try await bytes(upTo: limit))
     }
 
+    /// The next piece within the limit; nil at the end.
+    func readPiece() async throws -> [UInt8]? {
+        try await read(upTo: limit ?? request.connection?.server.configuration.bodyLimit ?? 0)
+    }
+
     private func read(upTo limit: Int) async throws -> [UInt8]? {
         guard let connection = request.connection else { throw HTTPError(.badRequest, "the request has been answered") }
         return try await connection.readContent(of: request, upTo: limit)
@@ -56,9 +61,7 @@ public struct RequestBody: AsyncSequence {
         let body: RequestBody
 
         /// The next piece, at least one byte; nil at the end.
-        public mutating func next() async throws -> [UInt8]? {
-            try await body.read(upTo: body.limit ?? body.request.connection?.server.configuration.bodyLimit ?? 0)
-        }
+        public mutating func next() async throws -> [UInt8]? { try await body.readPiece() }
     }
 
     /// An iterator that reads from the connection; two of them take turns.

@@ -15,6 +15,8 @@ public struct Response {
         case block(ByteBlock, Range<Int>)
         /// A part of a file, sent without passing through the process.
         case file(OpenFile, Range<Int>)
+        /// One behind the other; each has a length.
+        case pieces([Body])
         /// What a program writes, with the length where it is known before.
         case stream(length: Int?, @MainActor (BodyWriter) async throws -> Void)
         /// Server-sent events: a stream that ends when its client goes.
@@ -29,6 +31,7 @@ public struct Response {
             case .text(let text): text.utf8.count
             case .bytes(let bytes): bytes.count
             case .block(_, let range), .file(_, let range): range.count
+            case .pieces(let pieces): pieces.reduce(0) { $0 + ($1.count ?? 0) }
             case .stream(let length, _): length
             case .events: nil
             }

@@ -50,7 +50,7 @@ extension ServerConnection {
         switch response.body {
         case .empty: return true
         case .text, .bytes, .block: return response.body.count ?? .max <= configuration.mostGathered
-        case .file, .stream, .events, .takeover: return false
+        case .file, .pieces, .stream, .events, .takeover: return false
         }
     }
 
@@ -223,6 +223,8 @@ extension ServerConnection {
                 output.removeAll()
             }
             try await stream.sendFile(file.descriptor, from: range.lowerBound, count: range.count)
+        case .pieces(let pieces):
+            for piece in pieces { try await send(piece) }
         }
     }
 

@@ -16,6 +16,9 @@ struct TokenBuckets {
         perSecond = Double(capacity) / seconds
     }
 
+    /// How many names are remembered.
+    var count: Int { buckets.count }
+
     /// Takes a token from a bucket; the seconds until there is one when there is none.
     mutating func take(_ name: String, at now: Double) -> Double? {
         if buckets.count >= Self.mostNames, buckets[name] == nil { forget(at: now) }

@@ -114,7 +114,7 @@ def test_ranges(server: Server, site: Path, name: str):
         assert answer["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
         assert answer.body == content[start:end]
         assert answer["ETag"] and answer["Last-Modified"]
-    for value in ["bytes=0-1,5-6", "bytes=x-y", "lines=1-2", "bytes=5-4"]:
+    for value in ["bytes=0-1,x", "bytes=x-y", "lines=1-2", "bytes=5-4", "bytes=0-,0-", "bytes=" + "0-0," * 17]:
         answer = ask(server, f"/{name}", Range=value)
         assert (answer.status, answer["Content-Range"], answer.body) == (200, None, content)
     for value in [f"bytes={size}-", "bytes=-0", "bytes=99999999999999999999-"]:
@@ -124,6 +124,42 @@ def test_ranges(server: Server, site: Path, name: str):
     assert ask(server, f"/{name}", Range="bytes=0-0", If_Range=tag).status == 206
     assert ask(server, f"/{name}", Range="bytes=0-0", If_Range='"x"').status == 200
     assert ask(server, f"/{name}", "HEAD", Range="bytes=0-0").status == 200
+
+
+@pytest.mark.parametrize("name", ["1k.bin", "64k.bin", "20m.bin"])
+def test_several_ranges(server: Server, site: Path, name: str):
+    """Several ranges come as the parts of one body, read with Python's reader of mail."""
+    content = (site / name).read_bytes()
+    size = len(content)
+    for value, wanted in [
+        ("bytes=0-9,100-199", [(0, 10), (100, 200)]), ("bytes=-5, 0-0", [(size - 5, size), (0, 1)]),
+        (f"bytes=0-0,{size - 300}-{size + 9},7-7", [(0, 1), (size - 300, size), (7, 8)]),
+        ("bytes=0-9,5-19,500-510", [(0, 20), (500, 511)]),
+        ("bytes=" + ",".join(f"{start}-{start + 19}" for start in range(0, 800, 50)), [(start, start + 20) for start in range(0, 800, 50)]),
+    ]:
+        answer = ask(server, f"/{name}", Range=value)
+        assert (answer.status, answer["Content-Range"]) == (206, None)
+        assert answer["ETag"] and answer["Last-Modified"] and answer["Content-Type"].startswith("multipart/byteranges; boundary=")
+        boundary = answer["Content-Type"].split("boundary=")[1].encode()
+        assert answer.body.endswith(b"\r\n--" + boundary + b"--\r\n")
+        parts = answer.body.split(b"\r\n--" + boundary)[1:-1]
+        assert len(parts) == len(wanted)
+        for part, (start, end) in zip(parts, wanted):
+            head, body = part.split(b"\r\n\r\n", 1)
+            assert head == f"\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {start}-{end - 1}/{size}".encode()
+            assert body == content[start:end]
+    # What was asked for is little: what is sent is, too. And a connection goes on behind it.
+    with server.connect() as connection:
+        request = f"GET /{name} HTTP/1.1\r\nHost: a\r\nRange: bytes=0-0,9-9\r\n\r\n".encode()
+        connection.sendall(request * 3)
+        stream = connection.makefile("rb")
+        assert [read_answer(stream).status for _ in range(3)] == [206] * 3
+    assert ask(server, f"/{name}", "HEAD", Range="bytes=0-0,9-9").status == 200
+    # Together they are one range.
+    answer = ask(server, f"/{name}", Range="bytes=0-9,10-19")
+    assert (answer.status, answer["Content-Range"], answer.body) == (206, f"bytes 0-19/{size}", content[:20])
+    done = subprocess.run(["curl", "-sSf", "-r", "0-1,5-6", f"{server.url}/{name}"], capture_output=True, check=True, timeout=30)
+    assert content[:2] in done.stdout and b"Content-Range: bytes 5-6/" in done.stdout
 
 
 def test_resume(server: Server, site: Path, tmp_path: Path):

@@ -124,7 +124,7 @@ private func withBytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) 
             ("bytes=2-99", .partial(2..<10)), ("bytes=9-9", .partial(9..<10)), ("BYTES=1-2", .partial(1..<3)),
             ("bytes= 1-2 ", .partial(1..<3)), ("bytes=1-99999999999999999999999", .partial(1..<10)),
             ("bytes=10-", .unsatisfiable), ("bytes=10-20", .unsatisfiable), ("bytes=-0", .unsatisfiable),
-            ("bytes=99999999999999999999999-", .unsatisfiable), ("bytes=0-1,3-4", .whole), ("bytes=", .whole),
+            ("bytes=99999999999999999999999-", .unsatisfiable), ("bytes=", .whole),
             ("bytes=-", .whole),
             ("bytes=a-b", .whole), ("bytes=2-1", .whole), ("bytes=1", .whole), ("items=0-1", .whole), ("", .whole),
             ("bytes 0-1", .whole), ("bytes\u{1D}0-1", .whole),

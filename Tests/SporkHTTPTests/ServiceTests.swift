@@ -8,52 +8,6 @@ import Testing
 
 @testable import SporkHTTP
 
-/// A server on a port that the kernel chose, and what it says to raw requests.
-private final class Service {
-    let listener: Listener
-    private let server: StreamServer
-
-    init(_ router: Router, _ configuration: HTTPServer.Configuration = HTTPServer.Configuration()) throws {
-        let listener = try Listener(.loopback(port: 0))
-        self.listener = listener
-        let http = HTTPServer(configuration, router: router)
-        http.onError = { _, _ in }
-        server = StreamServer([listener], handler: { http.handler(for: $0) })
-        spawn("server") { [server] in try await server.run() }
-    }
-
-    /// What comes back, to its end, for requests sent on one connection.
-    func answer(_ requests: String...) async throws -> String {
-        let client = try await SocketStream.connect(to: listener.address)
-        client.readTimeout = .seconds(10)
-        for request in requests { try await client.write(request.replacingLineEnds()) }
-        return try await client.readToEnd()
-    }
-}
-
-extension SocketStream {
-    fileprivate func readToEnd() async throws -> String {
-        var bytes: [UInt8] = []
-        while true {
-            let more = try await read(atMost: 65_536)
-            if more.isEmpty { return String(decoding: bytes, as: UTF8.self) }
-            bytes += more
-        }
-    }
-}
-
-extension String {
-    fileprivate func replacingLineEnds() -> String {
-        split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n")
-    }
-    fileprivate var status: String { String(dropFirst(9).prefix(3)) }
-    fileprivate func has(_ line: String) -> Bool { contains("\r\n\(line)\r\n") }
-}
-
-private func get(_ path: String, _ fields: String = "") -> String {
-    "GET \(path) HTTP/1.1\nHost: a\n\(fields)Connection: close\n\n"
-}
-
 private struct Teapot: Error, ResponseConvertible {
     var response: Response { Response(Status(418, "I'm a teapot"), text: "short and stout") }
 }
@@ -137,6 +91,88 @@ private struct Teapot: Error, ResponseConvertible {
                 #expect(try await service.answer(get("/quick")).hasSuffix("quick"))
                 #expect(try await slow.value.status == "503")
                 #expect(wasCancelled)
+                exit(0)
+            }
+        }
+    }
+
+    @Test(
+        "a deadline counts until the handler returns: what it streams takes as long as it takes, and so do its errors"
+    )
+    func deadlineAndStreams() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let router = Router()
+                router.use(Middlewares.deadline(.milliseconds(20), status: .gatewayTimeout))
+                router.get("/stream") { _ in
+                    Response.stream(type: "text/plain") { answer in
+                        try await answer.write("one ")
+                        try await sleep(for: .milliseconds(60))
+                        try await answer.write("two")
+                    }
+                }
+                router.post("/body") { request in try await request.body.string(upTo: 100_000) }
+                router.get("/caught") { _ in
+                    // One who does not listen is not answered for: his own answer comes too late.
+                    do { try await sleep(for: .seconds(60)) } catch {}
+                    return "late"
+                }
+                let service = try Service(router)
+                let answer = try await service.answer(get("/stream"))
+                #expect(answer.status == "200" && answer.contains("one ") && answer.contains("two"))
+                // A body that does not come is waited for no longer either.
+                let waiting = try await service.answer("POST /body HTTP/1.1\nHost: a\nContent-Length: 100000\n\nab")
+                #expect(waiting.status == "504" && waiting.has("Connection: close"))
+                #expect(["200", "504"].contains(try await service.answer(get("/caught")).status))
+                exit(0)
+            }
+        }
+    }
+
+    @Test("preflights are answered for all routes where the middleware is the router's; other sites are told nothing")
+    func preflights() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                @MainActor func service(_ middleware: @escaping Middleware) throws -> Service {
+                    let router = Router()
+                    router.use(middleware)
+                    router.put("/a") { _ in "put" }
+                    return try Service(router)
+                }
+                @MainActor func preflight(_ origin: String) -> String {
+                    "OPTIONS /a HTTP/1.1\nHost: a\nOrigin: \(origin)\nAccess-Control-Request-Method: PUT\n"
+                        + "Access-Control-Request-Headers: x-one\nConnection: close\n\n"
+                }
+                let some = try service(
+                    Middlewares.crossOrigin(
+                        ["https://b", "null"],
+                        methods: [.put],
+                        headers: ["X-One", "X-Two"],
+                        maxAge: .seconds(5)
+                    )
+                )
+                let allowed = try await some.answer(preflight("https://b"))
+                #expect(allowed.status == "204" && allowed.has("Access-Control-Allow-Origin: https://b"))
+                #expect(allowed.has("Access-Control-Allow-Methods: PUT") && allowed.has("Vary: Origin"))
+                #expect(
+                    allowed.has("Access-Control-Allow-Headers: X-One, X-Two")
+                        && allowed.has("Access-Control-Max-Age: 5")
+                )
+                for other in ["https://c", "https://b.c", "https://B", "http://b", "https://b:444"] {
+                    let refused = try await some.answer(preflight(other))
+                    #expect(!refused.contains("Access-Control") && refused.has("Vary: Origin"), "\(other)")
+                }
+                // What is no preflight gets the router's own answer, with the field for this site.
+                let options = try await some.answer(
+                    "OPTIONS /a HTTP/1.1\nHost: a\nOrigin: https://b\nConnection: close\n\n"
+                )
+                #expect(options.has("Allow: PUT, OPTIONS") && options.has("Access-Control-Allow-Origin: https://b"))
+                let own = try await some.answer("PUT /a HTTP/1.1\nHost: a\nContent-Length: 0\nConnection: close\n\n")
+                #expect(own.hasSuffix("put") && own.has("Vary: Origin") && !own.contains("Access-Control"))
+                let all = try service(Middlewares.crossOrigin(nil))
+                let anybody = try await all.answer(preflight("https://c"))
+                #expect(anybody.has("Access-Control-Allow-Origin: *") && !anybody.contains("Vary"))
+                #expect(!anybody.contains("Access-Control-Allow-Headers") && anybody.has("Access-Control-Max-Age: 600"))
                 exit(0)
             }
         }
@@ -297,7 +333,7 @@ private struct Teapot: Error, ResponseConvertible {
                 configuration.bodyTimeout = .milliseconds(30)
                 let router = Router()
                 router.hosts = ["a"]
-                router.post("/") { request in try await request.body.string(upTo: 10) }
+                router.post("/") { request in try await request.body.string(upTo: 100_000) }
                 router.get("/hints") { request in
                     try await request.sendEarlyHints(["</a.css>; rel=preload"])
                     var response = Response(text: request.cookies["c"] ?? "")
