@@ -6,7 +6,7 @@ import SporkNet
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench",
+        commandName: "run",
         abstract: "Put load on an HTTP server and measure it.",
         discussion: """
             Closed loop: each connection sends its next request when it has the answer to the last. Every answer's \
@@ -123,8 +123,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Numbers of workers to measure one after the other.", valueName: "workers=1,2,4"))
     var sweep: SweepArgument?
 
-    @Option(help: ArgumentHelp("The server's command, with {workers} and {port}.", valueName: "command"))
-    var spawn: String?
+    @OptionGroup var measure: MeasureOptions
 
     /// Until it has its requests: as good as for ever.
     private static let longest: Duration = .seconds(365 * 24 * 3600)
@@ -152,39 +151,41 @@ struct BenchCommand: ParsableCommand {
         if rate == nil, arrivals != .constant { throw ValidationError("--arrivals goes with -R") }
         if rate?.end != nil, arrivals != .constant { throw ValidationError("a ramp has constant arrivals") }
         if rate != nil, sweep != nil { throw ValidationError("--sweep is a closed loop, without -R") }
-        switch (sweep, spawn, url) {
+        switch (sweep, measure.spawn, url) {
         case (nil, nil, nil): throw ValidationError("a URL is missing")
-        case (nil, .some, _): throw ValidationError("--spawn goes with --sweep")
         case (.some, nil, _): throw ValidationError("--sweep goes with --spawn 'COMMAND with {workers} and {port}'")
-        case (.some, .some(let command), _) where !command.contains("{port}"):
-            throw ValidationError("the command of --spawn has no {port}")
         default: break
         }
+        try validateMeasuring()
     }
 
     func run() throws {
         try MainActor.assumeIsolated {
-            if let sweep, let spawn { try run(sweep, of: spawn) } else if let url { try run(on: url) }
+            if let sweep, let spawn = measure.spawn { try run(sweep, of: spawn) } else { try runOnServer() }
         }
     }
 
-    @MainActor private func run(on url: String) throws {
-        var plan = LoadPlan(
-            target: try LoadTarget(url: url, at: unixSocket?.address),
-            connections: connections,
-            processes: processes,
-            duration: length
-        )
+    /// A plan for `target`, with all that the options say.
+    @MainActor func plan(_ target: LoadTarget) throws -> LoadPlan {
+        var plan = LoadPlan(target: target, connections: connections, processes: processes, duration: length)
         try fill(&plan)
         plan.requests = requests
         plan.schedule = rate.map { $0.schedule(arrivals, over: length) }
+        return plan
+    }
+
+    @MainActor func run(on target: LoadTarget, watching server: ServerWatch?) throws {
+        let plan = try plan(target)
         if format == .text { Console.say(LoadSummary.heading(plan)) }
-        let result = try LoadRun(plan, showsProgress: LoadRun.canShowProgress).run()
+        var run = LoadRun(plan, showsProgress: LoadRun.canShowProgress)
+        run.observer = observer(of: server)
+        let result = try run.run()
         let summary = LoadSummary(plan, result)
         Console.say(format == .text ? summary.text : summary.json.text)
+        try writeFiles(summary)
         if result.isInterrupted { throw ExitCode(130) }
         if result.tally.responses == 0 {
-            Console.complain("\(url) gave no answer")
+            Console.complain("\(target.url) gave no answer")
             throw ExitCode(1)
         }
     }
@@ -201,13 +202,15 @@ struct BenchCommand: ParsableCommand {
 
     @MainActor private func run(_ argument: SweepArgument, of command: String) throws {
         let target = try LoadTarget(url: url?.replacingPort() ?? "http://127.0.0.1/")
+        SpawnedServer.catchInterrupts()
         var plan = LoadPlan(target: target, connections: connections, processes: processes, duration: length)
         try fill(&plan)
         let sweep = LoadSweep(command: command, workers: argument.workers, plan: plan)
         let isText = format == .text
         let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
-        if !isText { Console.say(sweep.json(rows).text) }
-        if rows.contains(where: \.result.isInterrupted) { throw ExitCode(130) }
+        Console.say(isText ? sweep.scalingText(rows) : sweep.json(rows).text)
+        if let path = measure.html { try ResultFile.write(HTMLReport.page(of: sweep, rows), to: path) }
+        if rows.count < argument.workers.count || rows.contains(where: \.result.isInterrupted) { throw ExitCode(130) }
         if rows.contains(where: { $0.result.tally.responses == 0 }) {
             Console.complain("a server gave no answer")
             throw ExitCode(1)

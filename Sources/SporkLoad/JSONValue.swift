@@ -1,7 +1,7 @@
 // JSON as reports need it: written, not read. Pure, without Foundation (RFC 8259).
 
 /// A JSON value; an object keeps the order of its members.
-public enum JSONValue: Equatable {
+public nonisolated enum JSONValue: Equatable {
     case null
     case boolean(Bool)
     case integer(Int)
@@ -79,7 +79,7 @@ public enum JSONValue: Equatable {
     }
 }
 
-extension JSONValue: ExpressibleByDictionaryLiteral {
+nonisolated extension JSONValue: ExpressibleByDictionaryLiteral {
     /// An object, its members in the order in which they are written.
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(elements.map { Member($0.0, $0.1) })

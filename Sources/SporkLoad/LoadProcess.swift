@@ -28,13 +28,15 @@ final class LoadProcess {
     private var remaining: Int?
     private let number: Int
     private let progress: LoadProgress
+    private let timeline: LoadTimeline?
     private var connections: [LoadConnection] = []
     private var coroutines: [Coroutine<Void>] = []
 
-    private init(_ plan: LoadPlan, number: Int, progress: LoadProgress) throws {
+    private init(_ plan: LoadPlan, number: Int, progress: LoadProgress, timeline: LoadTimeline?) throws {
         self.plan = plan
         self.number = number
         self.progress = progress
+        self.timeline = timeline
         let request = plan.request
         requestLength = request.count
         requests = Array(repeatElement(request, count: plan.pipelining).joined())[...]
@@ -45,10 +47,16 @@ final class LoadProcess {
     }
 
     /// The child's whole life.
-    static func run(_ plan: LoadPlan, number: Int, progress: LoadProgress, report: Int32) -> Never {
+    static func run(
+        _ plan: LoadPlan,
+        number: Int,
+        progress: LoadProgress,
+        timeline: LoadTimeline?,
+        report: Int32
+    ) -> Never {
         do {
             try EventLoop.run {
-                let process = try LoadProcess(plan, number: number, progress: progress)
+                let process = try LoadProcess(plan, number: number, progress: progress, timeline: timeline)
                 let stop = SignalWatcher(SIGTERM) { MainActor.assumeIsolated { process.endNow() } }
                 spork_unblock_signals()
                 await process.run()
@@ -85,12 +93,13 @@ final class LoadProcess {
         let start = LoadClock.now
         let watching = [
             pacer.map { pacer in spawn("pace") { await self.pace(pacer, from: start) } } ?? spawn("measure lag", probe),
-            spawn("report progress", report),
+            spawn("report progress") { try await self.report(since: start) },
         ]
         coroutines = connections.map { connection in spawn { await connection.run() } }
         for coroutine in coroutines { await coroutine.join() }
         for coroutine in watching { coroutine.cancel() }
         for coroutine in watching { await coroutine.join() }
+        writeTimeline(at: LoadClock.now - start)
         let after = SchedulerTimes.own
         tally.elapsed = Int(LoadClock.now - start)
         tally.demand = Int(after.running - before.running + after.waiting - before.waiting)
@@ -115,11 +124,25 @@ final class LoadProcess {
 
     private func probe() async throws { try await LagProbe.run { self.tally.lags.record($0) } }
 
-    private func report() async throws {
+    private func report(since start: UInt64) async throws {
+        var second: UInt64 = 1
         while true {
             try await sleep(for: .milliseconds(50))
             progress.update(row: number, responses: tally.responses, failures: tally.failureCount)
+            let elapsed = LoadClock.now - start
+            guard elapsed >= second * 1_000_000_000 else { continue }
+            second = elapsed / 1_000_000_000 + 1
+            writeTimeline(at: elapsed)
         }
+    }
+
+    private func writeTimeline(at elapsed: UInt64) {
+        guard let timeline else { return }
+        var count = LoadTimeline.Count()
+        (count.nanoseconds, count.requests) = (Int(elapsed), tally.responses)
+        (count.errors, count.bytes) = (tally.errorCount, tally.bytesRead)
+        count.latencies = CoarseLatencies(tally.latencies)
+        timeline.write(count, process: number)
     }
 
     // Somebody wants the report now: what is out gets a little time, and none when it is said again.

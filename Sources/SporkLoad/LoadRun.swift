@@ -23,10 +23,17 @@ public struct LoadRun {
         public var isInterrupted = false
         /// Processes that died instead of reporting.
         public var lostProcesses = 0
+        /// What the server used meanwhile; nil when it was not watched.
+        public var server: ServerReport?
+        /// How it went second by second; empty when nobody asked.
+        public var timeline: [TimelineRow] = []
     }
 
     /// Whether there is a terminal to show progress on.
     public static var canShowProgress: Bool { LiveLine.isPossible }
+
+    /// Who looks at the run and at the server meanwhile.
+    public var observer: RunObserver?
 
     private let plan: LoadPlan
     private let showsProgress: Bool
@@ -56,6 +63,7 @@ public struct LoadRun {
             Glibc.close(signals)
             spork_unblock_signals()
         }
+        observer?.begin(processes: plan.processes)
         let before = Self.childrenTimes()
         var reports: [LoadReportPipe] = []
         do {
@@ -77,6 +85,7 @@ public struct LoadRun {
             }
             let elapsed = EventLoop.monotonicSeconds() - start
             if elapsed < plan.duration.seconds { result.rates += sampler.sample(progress, at: start + elapsed) }
+            observer?.look(at: elapsed)
             if showsProgress {
                 LiveLine.show(progress.total, elapsed: elapsed, of: plan.requests == nil ? plan.duration.seconds : nil)
             }
@@ -92,6 +101,7 @@ public struct LoadRun {
         let after = Self.childrenTimes()
         result.userSeconds = after.user - before.user
         result.systemSeconds = after.system - before.system
+        observer?.end(&result)
         return result
     }
 
@@ -111,7 +121,8 @@ public struct LoadRun {
         // Ctrl-C reaches the whole foreground group; the parent decides what it means.
         spork_ignore_signal(SIGINT)
         spork_ignore_signal(SIGPIPE)
-        LoadProcess.run(plan, number: process, progress: progress, report: ends[1])
+        let timeline = observer?.timeline
+        LoadProcess.run(plan, number: process, progress: progress, timeline: timeline, report: ends[1])
     }
 
     private static func childrenTimes() -> (user: Double, system: Double) {

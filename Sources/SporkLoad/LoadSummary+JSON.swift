@@ -52,13 +52,13 @@ extension LoadSummary {
             .init("errors", errors),
             .init("latency_microseconds", Self.microseconds(tally.latencies)),
             .init("generator", generatorObject),
-            .init("server", .null),
+            .init("server", result.server?.json ?? .null),
             .init("verdict", .string(verdict.word.rawValue)),
             .init("verdict_reason", .string(verdict.reason)),
             .init("sent", .integer(tally.sent)),
             .init("unanswered", .integer(tally.unanswered)),
         ]
-        return members + openLoop
+        return members + openLoop + measured
     }
 
     private var openLoop: [JSONValue.Member] {
@@ -104,22 +104,5 @@ extension LoadSummary {
             "p50": percentile(50), "p90": percentile(90), "p99": percentile(99), "p99_9": percentile(99.9),
             "max": value(isEmpty ? 0 : Double(histogram.max)),
         ]
-    }
-}
-
-extension LoadSweep {
-    /// The rows as one object: each is the object of its run, with the number of workers and the server's processor time.
-    public func json(_ rows: [Row]) -> JSONValue {
-        let objects = rows.map { row -> JSONValue in
-            var members = LoadSummary(row.plan, row.result).members
-            members.insert(.init("workers", .integer(row.workers)), at: 0)
-            if let index = members.firstIndex(where: { $0.name == "server" }) {
-                members[index].value = [
-                    "user_seconds": .number(row.serverUser), "system_seconds": .number(row.serverSystem),
-                ]
-            }
-            return .object(members)
-        }
-        return ["command": .string(command), "rows": .array(objects)]
     }
 }

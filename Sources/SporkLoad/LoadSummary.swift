@@ -40,9 +40,10 @@ public struct LoadSummary {
 
     /// What is printed after it.
     public var text: String {
-        ([statistics, distribution] + schedule + [totals] + problems + [rates, generator, judgement]).joined(
-            separator: "\n"
-        ) + "\n"
+        ([statistics, distribution] + schedule + [totals] + problems + [rates, generator] + server + [judgement])
+            .joined(
+                separator: "\n"
+            ) + "\n"
     }
 
     private var statistics: String {
@@ -136,6 +137,8 @@ public struct LoadSummary {
             + "\(LoadText.fixed(perRequest, 2)) us a request "
             + "(user \(LoadText.fixed(result.userSeconds, 2)) s, system \(LoadText.fixed(result.systemSeconds, 2)) s)"
     }
+
+    private var server: [String] { result.server.map { [$0.text] } ?? [] }
 
     private var judgement: String {
         "Verdict: \(verdict.word.rawValue)" + (verdict.reason.isEmpty ? "" : ", \(verdict.reason)")

@@ -105,7 +105,7 @@ import Testing
         #expect(LoadSweep.fill("plain", workers: 3, port: 80) == "plain")
     }
 
-    @Test("a process's line in /proc is read behind its name, which may look like one")
+        @Test("a process's line in /proc is read behind its name, which may look like one")
     func statistics() throws {
         let text = "42 (a) R 1 (b) S 1 77 77 0 -1 4194560 10 20 0 0 500 60 7 8 20 0 1 0 100 0"
         let found = try #require(ProcessStatistics(text: text))
