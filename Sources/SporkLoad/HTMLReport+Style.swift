@@ -42,7 +42,8 @@ extension HTMLReport {
         figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .5rem }
         figcaption { font-weight: 600 } small { color: var(--soft); font-weight: 400 }
         svg { display: block; width: 100%; height: auto }
-        svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
+        svg text { font: 11px system-ui, sans-serif; fill: var(--soft); paint-order: stroke;
+          stroke: var(--card); stroke-width: 3px }
         .grid { stroke: var(--line); stroke-width: 1 } .one { stroke: var(--soft); stroke-dasharray: 4 3 }
         polyline { fill: none } polyline, .s0, .s1, .s2, .s3, .s4 { stroke-width: 2; stroke-linejoin: round }
         polyline { stroke: var(--s4) }
@@ -59,7 +60,7 @@ extension HTMLReport {
         table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
         th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
         th { color: var(--soft); font-weight: 600 }
-        pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; font-size: .8rem;
+        pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; font-size: min(.8rem, 2.75vw);
           line-height: 1.45; white-space: pre-wrap }
         code { font-size: .9em }
         """

@@ -82,7 +82,10 @@ public enum HTMLReport {
         let heading = ["workers", "requests/s", "efficiency", "server µs/request", "generator's CPU", ""]
         let body =
             "<p><code>\(HTMLText.escaped(sweep.command))</code></p>\n<div class=\"plots\">\n" + scaling.figure
-            + cost.figure + distribution(rows.map { ("\($0.workers) workers", $0.result.tally.latencies) })
+            + cost.figure
+            + distribution(
+                rows.map { ($0.workers == 1 ? "1 worker" : "\($0.workers) workers", $0.result.tally.latencies) }
+            )
             + "</div>\n" + HTMLText.table(heading, cells)
             + "<pre>\(HTMLText.escaped(sweep.scalingText(rows)))</pre>\n"
         return page("Numbers of workers", body)

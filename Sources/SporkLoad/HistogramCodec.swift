@@ -55,7 +55,9 @@ public enum HistogramCodec {
                 index += Int(-count)
             } else {
                 guard let value = geometry.value(at: index) else { throw Failure() }
-                if count > 0 { histogram.record(min(value, histogram.highestTrackableValue), count: UInt64(count)) }
+                if count > 0, !histogram.record(value, count: UInt64(count)) {
+                    histogram.record(histogram.highestTrackableValue, count: UInt64(count))
+                }
                 index += 1
             }
         }

@@ -1,7 +1,7 @@
 // JSON as reports need it: written, not read. Pure, without Foundation (RFC 8259).
 
 /// A JSON value; an object keeps the order of its members.
-public nonisolated enum JSONValue: Equatable {
+public nonisolated enum JSONValue: Equatable, Sendable {
     case null
     case boolean(Bool)
     case integer(Int)
@@ -11,7 +11,7 @@ public nonisolated enum JSONValue: Equatable {
     case object([Member])
 
     /// A name and its value.
-    public struct Member: Equatable {
+    public struct Member: Equatable, Sendable {
         /// The name.
         public var name: String
         /// What it has.

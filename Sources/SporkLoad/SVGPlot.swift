@@ -36,7 +36,11 @@ struct SVGPlot {
         let power = pow(10, floor(log10(most / 5)))
         let step = [1, 2, 2.5, 5, 10].map { $0 * power }.first { most / $0 <= 5.000001 } ?? power * 10
         var ticks = [0.0]
-        while ticks[ticks.count - 1] < most * 0.999999 { ticks.append(Double(ticks.count) * step) }
+        // Multiples of what has no exact binary form are made round again.
+        while ticks[ticks.count - 1] < most * 0.999999 {
+            let scale = max(1, 100 / power)
+            ticks.append((Double(ticks.count) * step * scale).rounded() / scale)
+        }
         return ticks
     }
 
@@ -44,7 +48,8 @@ struct SVGPlot {
     var text: String {
         let points = series.flatMap(\.points).filter { $0.x.isFinite && $0.y.isFinite }
         guard let farthest = points.map(\.x).max(), let highest = points.map(\.y).max() else { return "" }
-        let xTicks = self.xTicks ?? Self.ticks(to: farthest).map { Tick(value: $0, label: LoadText.number($0)) }
+        let round = Self.ticks(to: farthest).filter { $0 <= farthest * 1.000001 }
+        let xTicks = self.xTicks ?? round.map { Tick(value: $0, label: LoadText.number($0)) }
         let yTicks = Self.ticks(to: highest)
         let (mostX, mostY) = (max(farthest, xTicks.map(\.value).max() ?? 1), yTicks[yTicks.count - 1])
         func x(_ value: Double) -> Double { Self.left + value / mostX * (Self.width - Self.left - Self.right) }
@@ -60,7 +65,10 @@ struct SVGPlot {
         }
         for tick in xTicks {
             lines.append(Self.line("grid", x(tick.value), Self.top, x(tick.value), Self.height - Self.bottom))
-            lines.append(Self.label("middle", x(tick.value), Self.height - Self.bottom + 15, tick.label))
+            // The last one has no room at its right.
+            let isLast = x(tick.value) > Self.width - Self.right - 20 && tick.label.count > 3
+            let place = isLast ? Self.width - 2 : x(tick.value)
+            lines.append(Self.label(isLast ? "end" : "middle", place, Self.height - Self.bottom + 15, tick.label))
         }
         lines.append(Self.label("middle", (Self.left + Self.width - Self.right) / 2, Self.height - 6, xLabel))
         for (index, series) in series.enumerated() {
@@ -140,8 +148,7 @@ struct SVGRanges {
             }
             lines.append(SVGPlot.dot("d\(row.style)", x(row.value), y))
         }
-        let steps = [low + room, 1, high - room]
-        for value in Set(steps.map { LoadText.fixed($0, 2) }).compactMap({ Double($0) }).sorted() {
+        for value in [1, low + room, high - room] where value == 1 || abs(x(value) - x(1)) > 30 {
             lines.append(SVGPlot.label("middle", min(max(x(value), 18), 342), height - 6, LoadText.fixed(value, 2)))
         }
         return "<figure><figcaption>\(HTMLText.escaped(title)) <small>\(HTMLText.escaped(note))</small></figcaption>\n"

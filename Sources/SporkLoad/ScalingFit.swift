@@ -24,6 +24,9 @@ public struct ScalingFit: Equatable {
     /// The part of the points' variance that the law explains, 1 at most.
     public var determination: Double
 
+    /// Less is rounding: its peak would be beyond ten thousand workers.
+    private static let leastCoherency = 1e-8
+
     /// Fits what the points allow: with three different numbers of workers both parameters, with two only contention.
     ///
     /// Neither is negative: a fit that wants that is made again without it. Nil for fewer than two different numbers.
@@ -52,7 +55,7 @@ public struct ScalingFit: Equatable {
 
     /// The number of workers from which on more do less; nil when there is none.
     public var peak: Double? {
-        coherency > 0 && contention < 1 ? ((1 - contention) / coherency).squareRoot() : nil
+        coherency > Self.leastCoherency && contention < 1 ? ((1 - contention) / coherency).squareRoot() : nil
     }
 
     private func determination(of points: [Point]) -> Double {
