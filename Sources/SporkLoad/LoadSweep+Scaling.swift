@@ -41,7 +41,8 @@ extension LoadSweep {
                 processors: processors
             )
             let workers = row.workers == 1 ? "1 worker" : "\(row.workers) workers"
-            return "  \(workers): efficiency \(LoadText.fixed(efficiency, 2)), generator had \(share) of the CPU used"
+            return
+                "  with \(workers): efficiency \(LoadText.fixed(efficiency, 2)), generator had \(share) of the CPU used"
                 + (isOver ? ", OVERSUBSCRIBED: \(row.workers) + \(row.plan.processes) on \(processors)" : "")
         }
         if let fit = Self.fit(rows) {
@@ -59,7 +60,7 @@ extension LoadSweep {
         }
         if marked > 0 {
             lines.append(
-                "  \(marked) of \(rows.count) rows are oversubscribed: they tell about this machine, not the server"
+                "  oversubscribed rows, \(marked) of \(rows.count), tell about this machine, not the server"
             )
         }
         return "\n" + lines.joined(separator: "\n") + "\n"

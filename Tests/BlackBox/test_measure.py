@@ -180,7 +180,7 @@ def test_scaling(spork: str, place: Path):
     assert last["server"]["processes"] == 65
     assert found["scaling"]["contention"] >= 0 and found["scaling"]["coherency"] >= 0 and found["scaling"]["single_requests_per_second"] > 0
     text = bench(spork, *arguments).stdout
-    assert re.search(r"^  64 workers: efficiency [\d.]+, generator had \d+% of the CPU used, OVERSUBSCRIBED: 64 \+ 1 on \d+$", text, re.M)
+    assert re.search(r"^  with 64 workers: efficiency [\d.]+, generator had \d+% of the CPU used, OVERSUBSCRIBED: 64 \+ 1 on \d+$", text, re.M)
     assert re.search(r"^Scaling \(universal scalability law\): contention [\d.]+, coherency [\d.]+, one worker \d+ requests/s, R2 ", text, re.M)
 
 
