@@ -201,7 +201,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     @MainActor private func run(_ argument: SweepArgument, of command: String) throws {
-        let target = try LoadTarget(url: url?.replacingPort() ?? "http://127.0.0.1/")
+        let target = try LoadTarget(url: url?.replacingPort() ?? "http://127.0.0.1/", at: .loopback(port: 80))
         SpawnedServer.catchInterrupts()
         var plan = LoadPlan(target: target, connections: connections, processes: processes, duration: length)
         try fill(&plan)
