@@ -90,7 +90,8 @@ nonisolated struct ProcessSample: Equatable {
     /// The numbers in a file such as /proc/PID/task/TID/children.
     static func children(_ text: String) -> [Int32] { text.split(separator: " ").compactMap { Int32($0) } }
 
-    private static func numbers(in path: String) -> [Int32] {
+    /// The names in a directory that are numbers.
+    static func numbers(in path: String) -> [Int32] {
         guard let directory = opendir(path) else { return [] }
         defer { closedir(directory) }
         var numbers: [Int32] = []

@@ -41,14 +41,50 @@ nonisolated struct WorkerShares: Equatable {
 
 /// The control socket of a server of Spork's.
 nonisolated struct ServerControl {
-    let address: SocketAddress
+    /// Where it may be.
+    private let addresses: [SocketAddress]
 
     /// The socket that a running server was told to open with --control; nil when there is none, or it is not Spork.
+    ///
+    /// A master shows its state in the place of its command line; then it is among the sockets on which it listens.
     init?(of pid: Int32) {
-        guard let line = readSmallFile("/proc/\(pid)/cmdline"), let path = Self.path(in: line) else { return nil }
-        let whole = path.hasPrefix("/") ? path : "/proc/\(pid)/cwd/" + path
-        guard let address = SocketAddress("unix:\(whole)") else { return nil }
-        self.address = address
+        guard let line = readSmallFile("/proc/\(pid)/cmdline") else { return nil }
+        var paths = Self.path(in: line).map { [$0] } ?? []
+        if line.hasPrefix("spork: master") {
+            paths = Self.listening(in: readSmallFile("/proc/\(pid)/net/unix") ?? "", Self.sockets(of: pid))
+        }
+        addresses = paths.compactMap { path in
+            SocketAddress("unix:" + (path.hasPrefix("/") ? path : "/proc/\(pid)/cwd/\(path)"))
+        }
+        if addresses.isEmpty { return nil }
+    }
+
+    /// The numbers of a process's sockets.
+    private static func sockets(of pid: Int32) -> Set<Int> {
+        var numbers: Set<Int> = []
+        for descriptor in ProcessSample.numbers(in: "/proc/\(pid)/fd") {
+            var target = [UInt8](repeating: 0, count: 64)
+            let count = target.withUnsafeMutableBytes { room in
+                room.withMemoryRebound(to: CChar.self) { bytes in
+                    bytes.baseAddress.map { readlink("/proc/\(pid)/fd/\(descriptor)", $0, bytes.count) } ?? 0
+                }
+            }
+            let text = String(decoding: target.prefix(max(0, count)), as: UTF8.self)
+            guard text.hasPrefix("socket:["), let number = Int(text.dropFirst(8).dropLast()) else { continue }
+            numbers.insert(number)
+        }
+        return numbers
+    }
+
+    /// The paths of those sockets in the text of /proc/PID/net/unix that somebody listens on.
+    static func listening(in text: String, _ sockets: Set<Int>) -> [String] {
+        text.split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: " ", maxSplits: 7)
+            guard fields.count == 8, fields[3] == "00010000", let number = Int(fields[6]), sockets.contains(number),
+                !fields[7].hasPrefix("@")
+            else { return nil }
+            return String(fields[7])
+        }
     }
 
     /// The socket's path in the words of a command line, which end with a zero each.
@@ -63,6 +99,13 @@ nonisolated struct ServerControl {
 
     /// How many requests each worker has answered so far; nil when the server does not say within a second.
     func requests() -> [Int32: Int]? {
+        for address in addresses {
+            if let requests = Self.requests(at: address) { return requests }
+        }
+        return nil
+    }
+
+    private static func requests(at address: SocketAddress) -> [Int32: Int]? {
         let socket = Glibc.socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard socket >= 0 else { return nil }
         defer { close(socket) }
@@ -79,7 +122,7 @@ nonisolated struct ServerControl {
             answer += chunk[..<count]
             if answer.last == UInt8(ascii: "\n"), answer.split(separator: UInt8(ascii: "\n")).count > 1 { break }
         }
-        return Self.requests(in: String(decoding: answer, as: UTF8.self))
+        return requests(in: String(decoding: answer, as: UTF8.self))
     }
 
     /// The counts in what the server says: its status as a line of JSON, and a last line "ok".

@@ -165,6 +165,14 @@ import Testing
         #expect(ServerControl.path(in: "spork\0serve\0--control=y\0") == "y")
         #expect(ServerControl.path(in: "spork\0serve\0--control\0") == nil)
         #expect(ServerControl.path(in: "other\0") == nil)
+        let sockets = """
+            Num       RefCount Protocol Flags    Type St Inode Path
+            0000000000000000: 00000002 00000000 00010000 0001 01 77 /run/a b
+            0000000000000000: 00000002 00000000 00010000 0001 01 78 @abstract
+            0000000000000000: 00000003 00000000 00000000 0001 03 79 /run/connected
+            0000000000000000: 00000002 00000000 00010000 0001 01 80 /run/other
+            """
+        #expect(ServerControl.listening(in: sockets, [77, 78, 79]) == ["/run/a b"])
     }
 
     @Test("a status has the requests of each worker; only what came in between counts")
