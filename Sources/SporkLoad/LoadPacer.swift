@@ -49,7 +49,7 @@ final class LoadPacer {
         var count = 0
         while !isOver, let offset = arrivals.next() {
             let due = start + offset
-            guard await timer.wait(until: due, spinning: spinning, account: account) else { break }
+            guard await timer.wait(until: due, spinning: spinning, account: account), !isOver else { break }
             count += 1
             if isCounted { scheduled += 1 }
             // Where it is behind it never waits, and would leave nobody else a turn.

@@ -47,8 +47,9 @@ public struct LoadSearch {
             report(Self.line(of: row))
             result.rows.append(row)
             if row.summary.result.isInterrupted { return result }
+            // What holds although the generator was late holds.
             let isBound = row.summary.verdict.word == .generatorBound
-            action = search.on(isBound ? .generatorBound : row.holds ? .held : .missed)
+            action = search.on(row.holds ? .held : isBound ? .generatorBound : .missed)
         }
         if case .finish(let outcome) = action { result.outcome = outcome }
         return result
