@@ -25,7 +25,7 @@ public struct LoadPlan {
     public var fields: [String] = []
     /// The method of each request.
     public var method = "GET"
-    /// The content of each request; nil for none. Of tcp, what is sent.
+    /// The content of each request, of tcp what is sent; nil for none.
     public var body: [UInt8]?
     /// How many requests a connection sends at once before it waits for their answers.
     public var pipelining = 1

@@ -78,8 +78,9 @@ struct LoadProgress {
     func unmap() { munmap(memory, rows * Self.rowSize) }
 }
 
-/// Latencies in buckets that are coarse enough to be looked at several times a second: eight for each doubling, so that a percentile is
-/// off by a tenth at most. Pure.
+/// Latencies in buckets that are coarse enough to be looked at several times a second.
+///
+/// Eight for each doubling, so that a percentile is off by a tenth at most. Pure.
 struct LivePercentiles: Equatable {
     static let buckets = 48 * 8
 

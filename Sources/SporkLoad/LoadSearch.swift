@@ -18,9 +18,11 @@ public struct LoadSearch {
         public var holds: Bool
     }
 
-    /// What came of it; the outcome is nil when a signal has ended it.
+    /// What came of it.
     public struct Result {
+        /// The rates in the order in which they were measured.
         public var rows: [Row] = []
+        /// How it ended; nil when a signal has ended it.
         public var outcome: RateSearch.Outcome?
     }
 

@@ -19,7 +19,7 @@ def test_every_request_is_accounted_for(spork: str):
 
 def test_numbers_come_back_through_reloads(spork: str, start_example):
     """The generator's own ledger, at its speed: each of many thousands of numbered requests has its own answer, while the workers are
-    replaced, added and taken away."""
+    replaced, added and taken away. The old workers' time to drain (two seconds) ends meanwhile: by then nobody may be with them."""
     server = start_example("example-http", "-w", "2")
     command = [spork, "bench", f"{server.url}/echo", "-b", "number {number}", "-c16", "-t1", "-d4s", "--ledger", "--format", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -29,5 +29,5 @@ def test_numbers_come_back_through_reloads(spork: str, start_example):
             os.kill(server.master, number)
         found = json.loads(process.communicate(timeout=30)[0])
     assert process.returncode == 0 and found["ledger"]["balanced"] and found["accounted"]
-    assert found["ledger"]["right"] == found["ledger"]["numbers"] > 2000, (found["ledger"], found["errors_by_phase"])
+    assert found["ledger"]["right"] == found["ledger"]["numbers"] > 1000, (found["ledger"], found["errors_by_phase"])
     server.stop()
