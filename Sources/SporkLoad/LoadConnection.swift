@@ -62,8 +62,8 @@ final class LoadConnection {
         drop()
     }
 
-    /// Makes the connection, before the run.
-    func prepare() async { _ = try? await connectedStream() }
+    /// Makes the connection, before the run; false when that fails, which a request will count.
+    func prepare() async -> Bool { (try? await connectedStream()) != nil }
 
     private func ask(_ count: Int, of url: Int, _ arrival: LoadPacer.Arrival?) async {
         (left, self.url, isSent) = (count, url, false)
@@ -128,30 +128,41 @@ final class LoadConnection {
             process.tally.idleCloses += 1
             drop()
         }
-        let (plan, target) = (process.plan, process.origins[origin].target)
         let start = LoadClock.now
         // Without connections that last, it is a part of the latency.
-        defer { if plan.keepsAlive { process.tally.connecting += Int(LoadClock.now - start) } }
-        let stream: SocketStream
+        defer { if process.plan.keepsAlive { process.tally.connecting += Int(LoadClock.now - start) } }
+        let stream = try await connect()
+        if process.origins[origin].target.isSecure { try await secure(stream) }
+        stream.readTimeout = process.plan.timeout
+        stream.writeTimeout = process.plan.timeout
+        pause = 10
+        lastAnswer = LoadClock.now
+        hasAnswered = false
+        self.stream = stream
+        return stream
+    }
+
+    // Both out of line: what they need is not kept by every connection while it waits for answers.
+
+    @inline(never)
+    private func connect() async throws(Ending) -> SocketStream {
         do {
-            stream = try await SocketStream.connect(to: target.address, within: plan.timeout)
+            return try await SocketStream.connect(
+                to: process.origins[origin].target.address,
+                within: process.plan.timeout
+            )
         } catch let error as SystemError {
             throw .failed(.connect, .connect, error.number == ETIMEDOUT ? .timedOut : .system(error.number))
         } catch {
             throw .cancelled
         }
-        do {
-            if target.isSecure, let tls = process.tls {
-                try await stream.secure(with: tls, as: .client(serverName: target.host), within: plan.timeout)
-            }
-            stream.readTimeout = plan.timeout
-            stream.writeTimeout = plan.timeout
-            pause = 10
-            lastAnswer = LoadClock.now
-            hasAnswered = false
-            self.stream = stream
-            return stream
-        } catch {
+    }
+
+    @inline(never)
+    private func secure(_ stream: SocketStream) async throws(Ending) {
+        guard let tls = process.tls else { return }
+        let role = TLSRole.client(serverName: process.origins[origin].target.host)
+        do { try await stream.secure(with: tls, as: role, within: process.plan.timeout) } catch {
             stream.close()
             guard let error = error as? StreamError else { throw error is CancellationError ? .cancelled : .refused }
             throw error.reason == .cancelled ? .cancelled : .failed(.tls, .tls, Self.reason(of: error))

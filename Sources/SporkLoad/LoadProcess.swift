@@ -40,6 +40,9 @@ final class LoadProcess: LoadPacerAccount {
     /// How long requests that are out are waited for when somebody ends the run.
     private static let patience: Duration = .seconds(1)
 
+    /// How many connections are made at the same time before an open loop begins.
+    private static let preparedAtOnce = 128
+
     // How many requests this process may still send.
     private var remaining: Int?
     // By origin: which of its URLs is next.
@@ -125,9 +128,7 @@ final class LoadProcess: LoadPacerAccount {
         start = .max
         if pacer != nil {
             // Requests that are due while connections are made would measure that.
-            let preparing = connections.map { connection in spawn { await connection.prepare() } }
-            coroutines = preparing
-            _ = await joinAll(preparing)
+            await prepare(connections)
         }
         if end == .never { end = .fromNow(plan.warmUp + plan.duration) }
         let begun = LoadClock.now
@@ -142,6 +143,21 @@ final class LoadProcess: LoadPacerAccount {
         for coroutine in watching { coroutine.cancel() }
         for coroutine in watching { await coroutine.join() }
         endCounting()
+    }
+
+    // Some at a time: what connecting needs for a moment would otherwise be there for all of them at once, and stay.
+    private func prepare(_ connections: [LoadConnection]) async {
+        let count = min(Self.preparedAtOnce, connections.count)
+        let preparing = (0..<count).map { first in
+            spawn("connect") {
+                // Where nobody answers, the requests find out by themselves.
+                for index in stride(from: first, to: connections.count, by: count) {
+                    guard await connections[index].prepare() else { return }
+                }
+            }
+        }
+        coroutines = preparing
+        _ = await joinAll(preparing)
     }
 
     private func beginCounting() {
