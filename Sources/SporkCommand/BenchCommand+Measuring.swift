@@ -22,21 +22,21 @@ extension BenchCommand {
     /// Runs on a server that is there, or is started for it.
     @MainActor func runOnServer() throws {
         guard let command = measure.spawn else {
-            return try run(on: LoadTarget(url: url ?? "", at: unixSocket?.address), process: measure.watchedProcess())
+            return try run(on: targets, process: measure.watchedProcess())
         }
         SpawnedServer.catchInterrupts()
         let (server, target) = try SpawnedServer.start(command, url: url)
         defer { server.stop() }
-        try run(on: target, process: ServerWatch(pid: server.process))
+        try run(on: [target], process: ServerWatch(pid: server.process))
     }
 
-    @MainActor private func run(on target: LoadTarget, process: ServerWatch?) throws {
+    @MainActor private func run(on targets: [LoadTarget], process: ServerWatch?) throws {
         if let count = measure.idle {
-            try hold(count, on: target, process)
+            try hold(count, on: targets[0], process)
         } else if let kind = measure.hostile {
-            try suffer(kind, on: target, process)
+            try suffer(kind, on: targets[0], process)
         } else {
-            try run(on: target, watching: process)
+            try run(on: targets, watching: process)
         }
     }
 
@@ -66,7 +66,7 @@ extension BenchCommand {
 
     @MainActor private func suffer(_ kind: HostileKind, on target: LoadTarget, _ process: ServerWatch?) throws {
         SpawnedServer.catchInterrupts()
-        let hostile = HostileRun(plan: try plan(target), kind: kind, clients: measure.hostileConnections)
+        let hostile = HostileRun(plan: try plan([target]), kind: kind, clients: measure.hostileConnections)
         let result = try hostile.run(watching: process?.rootProcess, showsProgress: LoadRun.canShowProgress)
         Console.say(format == .text ? result.text : result.json.text)
         if result.isInterrupted { throw ExitCode(130) }

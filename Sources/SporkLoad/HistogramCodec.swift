@@ -1,8 +1,8 @@
-// Histograms as text that every HdrHistogram library reads: base64 of the V2 encoding, compressed by zlib (HistogramLogWriter's form).
-// Pure. Nothing is lost between histograms of the same geometry, so results can be merged and compared exactly.
+// Reads histograms from the text that every HdrHistogram library writes, and HistogramExport.swift: base64 of the V2 encoding,
+// compressed by zlib. Pure. Nothing is lost between histograms of the same geometry, so results can be merged and compared exactly.
 import Histogram
 
-/// Writes and reads histograms of nanoseconds.
+/// Reads histograms of nanoseconds.
 public enum HistogramCodec {
     /// A text that is no such histogram.
     public struct Failure: Error, CustomStringConvertible {
@@ -15,25 +15,6 @@ public enum HistogramCodec {
     private static let headerSize = 40
     /// No histogram of three digits needs more.
     private static let mostBytes = 1 << 24
-
-    /// The text of a histogram.
-    public static func text(of histogram: Histogram<UInt64>) -> String {
-        let geometry = Geometry(digits: Int(histogram.numberOfSignificantValueDigits.rawValue), lowest: 1)
-        var counts: [UInt8] = []
-        var next = 0
-        for value in histogram.recordedValues() {
-            let index = geometry.index(of: value.value)
-            // Runs of zeros are their number, negative.
-            if index > next { counts += number(Int64(next - index)) }
-            counts += number(Int64(value.count))
-            next = index + 1
-        }
-        var plain = big(plainCookie) + big(UInt32(counts.count)) + big(UInt32(0))
-        plain += big(UInt32(histogram.numberOfSignificantValueDigits.rawValue))
-        plain += big(UInt64(1)) + big(histogram.highestTrackableValue) + big((1.0).bitPattern) + counts
-        let stream = Inflate.stored(plain)
-        return Base64Text.encode(big(compressedCookie) + big(UInt32(stream.count)) + stream)
-    }
 
     /// The histogram of a text; values that are too large for this program's are put into the last place.
     public static func histogram(of text: String) throws(Failure) -> Histogram<UInt64> {
@@ -76,13 +57,6 @@ public enum HistogramCodec {
             unitMagnitude = 63 - lowest.leadingZeroBitCount
         }
 
-        func index(of value: UInt64) -> Int {
-            let mask = (UInt64(2) << UInt64(halfMagnitude) - 1) << UInt64(unitMagnitude)
-            let bucket = 63 - (value | mask).leadingZeroBitCount - unitMagnitude - halfMagnitude
-            let position = Int(value >> UInt64(bucket + unitMagnitude))
-            return (bucket + 1) << halfMagnitude + position - 1 << halfMagnitude
-        }
-
         /// The middle of what is counted at an index; nil where no value can be.
         func value(at index: Int) -> UInt64? {
             var (bucket, position) = (index >> halfMagnitude - 1, index & (1 << halfMagnitude - 1) + 1 << halfMagnitude)
@@ -93,25 +67,11 @@ public enum HistogramCodec {
         }
     }
 
-    private static func big<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
-        withUnsafeBytes(of: number.bigEndian) { Array($0) }
-    }
-
     private static func word(_ bytes: [UInt8], _ offset: Int) -> UInt32 {
         bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
     }
 
     // Small numbers of either sign in few bytes: ZigZag, then seven bits a byte, and all eight in the ninth.
-    private static func number(_ value: Int64) -> [UInt8] {
-        var rest = UInt64(bitPattern: value << 1 ^ value >> 63)
-        var bytes: [UInt8] = []
-        while rest >= 0x80, bytes.count < 8 {
-            bytes.append(UInt8(rest & 0x7F) | 0x80)
-            rest >>= 7
-        }
-        return bytes + [UInt8(rest)]
-    }
-
     private static func number(in bytes: [UInt8], _ position: inout Int) -> Int64? {
         var (value, shift) = (UInt64(0), UInt64(0))
         while position < bytes.count {
@@ -128,23 +88,9 @@ public enum HistogramCodec {
     }
 }
 
-/// Base64 (RFC 4648, 4).
+/// Base64 (RFC 4648, 4), read.
 enum Base64Text {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    static func encode(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        var index = 0
-        while index < bytes.count {
-            let part = bytes[index..<min(index + 3, bytes.count)]
-            let bits = part.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - part.count))
-            for digit in 0..<4 {
-                text.append(digit <= part.count ? alphabet[bits >> (18 - 6 * digit) & 0x3F] : UInt8(ascii: "="))
-            }
-            index += 3
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
 
     /// Nil when the text is not written as it would be encoded, but for bits at its end.
     static func decode(_ text: String) -> [UInt8]? {

@@ -64,7 +64,7 @@ public struct IdleConnections {
         var connections: [PlainConnection] = []
         connections.reserveCapacity(count)
         defer { for connection in connections { connection.close() } }
-        let request = LoadPlan(target: target, connections: 1, processes: 1, duration: .zero).request
+        let request = LoadPlan(target: target, connections: 1, processes: 1, duration: .zero).request(to: target)
         // What a server makes for its first requests is not a connection's.
         for _ in 0..<Self.warming {
             guard let connection = try? PlainConnection(to: target.address) else { break }

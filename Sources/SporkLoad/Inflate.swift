@@ -1,7 +1,7 @@
 // Takes apart what zlib has compressed (RFC 1950 and 1951), for histograms in results of earlier runs, whoever wrote them. Pure and
-// strict: anything that is not allowed, and more than the limit, is an error. What Spork writes itself is in blocks that are stored.
+// strict: anything that is not allowed, and more than the limit, is an error.
 
-/// Reads zlib streams, and writes the simplest.
+/// Reads zlib streams.
 enum Inflate {
     /// A stream is damaged, or longer than allowed.
     struct Failure: Error {}
@@ -17,33 +17,8 @@ enum Inflate {
         let end = reader.position
         guard end + 4 == stream.count else { throw Failure() }
         let sum = stream[end..<end + 4].reduce(0 as UInt32) { $0 << 8 | UInt32($1) }
-        guard sum == checksum(output) else { throw Failure() }
+        guard sum == Zlib.adler(output) else { throw Failure() }
         return output
-    }
-
-    /// A zlib stream in which bytes stand as they are.
-    static func stored(_ bytes: [UInt8]) -> [UInt8] {
-        var stream: [UInt8] = [0x78, 0x01]
-        var rest = bytes[...]
-        repeat {
-            let block = rest.prefix(65_535)
-            rest = rest.dropFirst(block.count)
-            let (low, high) = (UInt8(block.count & 0xFF), UInt8(block.count >> 8))
-            stream += [rest.isEmpty ? 1 : 0, low, high, ~low, ~high]
-            stream += block
-        } while !rest.isEmpty
-        let sum = checksum(bytes)
-        return stream + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: sum >> $0) }
-    }
-
-    /// Adler's checksum (RFC 1950, 8.2).
-    static func checksum(_ bytes: [UInt8]) -> UInt32 {
-        var (low, high): (UInt32, UInt32) = (1, 0)
-        for byte in bytes {
-            low = (low + UInt32(byte)) % 65_521
-            high = (high + low) % 65_521
-        }
-        return high << 16 | low
     }
 
     /// A prefix code (RFC 1951, 3.2.2): how many codes there are of each length, and their symbols in order.

@@ -114,7 +114,7 @@ public struct LoadComparison {
         defer { connection.close() }
         var plan = plan
         plan.target = target
-        return connection.ask(plan.request, isHead: plan.method == "HEAD")
+        return connection.ask(plan.request(to: target), isHead: plan.method == "HEAD")
     }
 
     // A short run of each finds what the slowest does.

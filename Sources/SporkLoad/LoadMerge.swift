@@ -47,7 +47,7 @@ public struct LoadMerge {
             "verdict": .string(worst?.verdict ?? ""),
             "verdict_reason": .string(worst.map { "\($0.name): " + ($0.json["verdict_reason"]?.string ?? "") } ?? ""),
             "sent": .integer(sum("sent")), "unanswered": .integer(sum("unanswered")),
-            "histogram": .string(HistogramCodec.text(of: latencies)),
+            "latency_histogram": .string(latencies.encodedText),
         ]
         (self.runs, self.latencies, self.rate) = (runs, latencies, rate)
     }

@@ -19,10 +19,18 @@ extension LoadSummary {
         if tally.latencies.totalCount > 0 { evidence.latency = Double(tally.latencies.valueAtPercentile(99)) }
         evidence.connections = plan.connections
         evidence.wanted = plan.connections * plan.pipelining
+        if let requests = plan.requests {
+            // A few requests keep only a few connections busy, and the last ones none at all: that is how many were asked for.
+            evidence.connections = min(evidence.connections, requests)
+            if requests < evidence.wanted * Self.fewRequests { evidence.wanted = 0 }
+        }
         evidence.served = tally.servedConnections
         if plan.schedule != nil { (evidence.scheduled, evidence.sent) = (tally.scheduled, tally.sent) }
         return evidence
     }
+
+    /// With fewer requests than this for each that can be out, how many were out on average says nothing.
+    private static let fewRequests = 20
 
     /// Requests that were out on average: by Little's law latency times rate.
     ///
@@ -58,7 +66,7 @@ extension LoadSummary {
             .init("sent", .integer(tally.sent)),
             .init("unanswered", .integer(tally.unanswered)),
         ]
-        return members + openLoop + measured
+        return members + openLoop + checkMembers + measured
     }
 
     private var openLoop: [JSONValue.Member] {
@@ -76,6 +84,7 @@ extension LoadSummary {
         let tally = result.tally
         var members = LoadTally.Failure.allCases.map { JSONValue.Member("\($0)", .integer(tally.count(of: $0))) }
         members.append(.init("status", .integer(tally.unsuccessful)))
+        members.append(.init("mismatch", .integer(tally.mismatched)))
         members.append(.init("total", .integer(tally.errorCount)))
         return .object(members)
     }
@@ -87,6 +96,8 @@ extension LoadSummary {
             "user_seconds": .number(result.userSeconds),
             "system_seconds": .number(result.systemSeconds),
             "lag_p99_microseconds": tally.lags.totalCount > 0 ? .number(evidence.lag / 1e3) : .null,
+            "lag_microseconds": Self.microseconds(tally.lags),
+            "spinning_seconds": .number(Double(tally.spun) / 1e9),
             "demand": .number(evidence.demand),
             "connections_served": .integer(tally.servedConnections),
             "requests_out_on_average": .number(evidence.occupied),

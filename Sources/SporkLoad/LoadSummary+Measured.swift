@@ -4,8 +4,7 @@ import Histogram
 extension LoadSummary {
     var measured: [JSONValue.Member] {
         [
-            .init("histogram", .string(HistogramCodec.text(of: result.tally.latencies))),
-            .init("timeline", .array(result.timeline.map(Self.json))),
+            .init("timeline", .array(result.timeline.map(Self.json)))
         ]
     }
 

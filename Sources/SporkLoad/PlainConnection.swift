@@ -73,7 +73,7 @@ struct PlainConnection {
             all += chunk[..<count]
             let action = all.withUnsafeBytes { parser.advance(over: UnsafeRawBufferPointer(rebasing: $0[used...])) }
             switch action {
-            case .needMore(let more): used += more
+            case .needMore(let more), .head(let more), .content(let more, _): used += more
             case .complete(_, let status, _): return Self.answer(status, all)
             case .malformed: return nil
             }

@@ -6,6 +6,7 @@ import Glibc
 public final class RunObserver {
     private let server: ServerWatch?
     private let wantsTimeline: Bool
+    private var isWarmingUp = false
     private(set) var timeline: LoadTimeline?
     private var rows = TimelineRows()
     // What the server had used at the end of each second.
@@ -19,9 +20,16 @@ public final class RunObserver {
     }
 
     /// Before the load processes are forked.
-    func begin(processes: Int) {
+    func begin(processes: Int, warmsUp: Bool) {
         if wantsTimeline { timeline = LoadTimeline(processes: processes) }
-        server?.begin()
+        isWarmingUp = warmsUp
+        if !warmsUp { server?.begin() }
+    }
+
+    /// After the warm-up: what the server has used until then does not count.
+    func countingBegins() {
+        if isWarmingUp { server?.begin() }
+        isWarmingUp = false
     }
 
     /// Some time later, often.
@@ -32,6 +40,7 @@ public final class RunObserver {
 
     /// After the last answer: completes `result`.
     func end(_ result: inout LoadRun.Result) {
+        countingBegins()
         server?.end()
         if let timeline {
             // The last second of a process may be none of its own: it is whatever was left.

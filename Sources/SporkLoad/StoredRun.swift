@@ -25,8 +25,7 @@ public struct StoredRun {
         guard json["requests"]?.integer != nil, json["latency_microseconds"] != nil else {
             throw Failure(description: "\(name): not the result of one run of spork bench")
         }
-        // Either name: what is merged writes the first, runs may write the second.
-        guard let encoded = (json["histogram"] ?? json["latency_histogram"])?.string else {
+        guard let encoded = json["latency_histogram"]?.string else {
             histogram = nil
             return
         }
