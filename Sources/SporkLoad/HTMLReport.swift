@@ -164,9 +164,14 @@ public enum HTMLReport {
         return plot.figure
     }
 
-    private static func timeline(_ rows: [TimelineRow]) -> String {
+    /// Rows that are shorter are not drawn, in seconds.
+    private static let leastSecond = 0.3
+
+    private static func timeline(_ all: [TimelineRow]) -> String {
+        // The rest of a second that is the last row has no rate worth drawing.
+        let whole = zip(all, [0] + all.map(\.time)).filter { row, start in row.time - start >= leastSecond }
+        let (rows, starts) = (whole.map(\.0), whole.map(\.1))
         guard rows.count > 1 else { return "" }
-        let starts = [0] + rows.map(\.time)
         let rates = zip(rows, starts).map { row, start in
             (x: row.time, y: Double(row.requests) / max(row.time - start, 1e-3))
         }

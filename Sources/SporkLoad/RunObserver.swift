@@ -42,7 +42,11 @@ public final class RunObserver {
             }
             self.timeline = nil
         }
-        result.timeline = rows.rows.filter { $0.requests + $0.errors > 0 || $0.time >= 0.5 }
+        // What is left after the last whole second is a row only when something came in it.
+        let starts = [0] + rows.rows.map(\.time)
+        result.timeline = zip(rows.rows, starts).compactMap { row, start in
+            row.requests + row.errors > 0 || row.time - start >= 0.5 ? row : nil
+        }
         result.server = server?.report(requests: result.tally.responses, seconds: result.seconds)
     }
 
