@@ -102,6 +102,7 @@ let package = Package(
                 "SporkHTTP", "SporkPrefork", "SporkNet", "SporkTasks", "SporkLoop", "CSporkShims",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
+            exclude: ["README.md"],
             swiftSettings: house
         ),
         .executableTarget(

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -134,3 +135,5 @@ int spork_terminal_width(int descriptor) {
     if (ioctl(descriptor, TIOCGWINSZ, &size) < 0 || size.ws_col == 0) return 80;
     return size.ws_col;
 }
+
+const char *spork_error_name(int number) { return strerrorname_np(number); }

@@ -6,7 +6,7 @@ import SporkNet
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench",
+        commandName: "run",
         abstract: "Put load on an HTTP server and measure it.",
         discussion: """
             Closed loop: each connection sends its next request when it has the answer to the last. Every answer's \
@@ -16,7 +16,16 @@ struct BenchCommand: ParsableCommand {
             latency counts from the moment when it was due. The service time, from the real sending, and the \
             generator's own lag stand beside it.
 
-            Exit codes: 0 for a run with answers, 1 when there was none or no run, 2 for wrong usage, 130 after Ctrl-C.
+            Exit codes: 0 for a run with answers, 1 when there was none or no run, 2 for wrong usage, 3 when what --slo asks \
+            for was missed or --find found no rate, 130 after Ctrl-C, which ends everything with what there is, unjudged.
+
+            Several URLs take turns; each connection belongs to one host and port, and the connections are divided \
+            between them. A batch of -p goes to one URL. Answers are counted by status; --verify, --expect-status and \
+            --expect-body compare every one. Failures are told by phase (connect, tls, write, head, body, and idle \
+            close: the server ended a used connection while the request was on its way) and the error's name.
+
+            --find climbs twice as fast each time, halves what lies between, and measures what it has found once more; a \
+            rate holds when the objective is met and 99 % of the requests that were due were sent in time.
 
             The verdict is ERRORS when anything failed or an answer was an error; GENERATOR-BOUND when a load process \
             ran or was ready to run for more than 90 % of the time, or when the p99 of its own lag is more than 1 ms \
@@ -26,7 +35,9 @@ struct BenchCommand: ParsableCommand {
 
             --format json prints one object: requests, duration_seconds, requests_per_second; errors by kind and \
             errors.total; latency_microseconds with min, mean, p50, p90, p99, p99_9, max (null without an answer); \
-            generator with cpu_seconds and lag_p99_microseconds; server; verdict.
+            generator with cpu_seconds and lag_p99_microseconds; server; verdict; errors_by_phase; status_classes; \
+            latency_histogram (HdrHistogram V2, base64); urls, ledger and slo where they are asked for; accounted: whether \
+            every request ended in exactly one way.
 
             With --sweep, the command of --spawn is run once for each number of workers, with {workers} and {port} \
             filled in, and measured: spork bench --sweep workers=1,2,4 --spawn 'spork serve site -w {workers} \
@@ -34,8 +45,18 @@ struct BenchCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("http[s]://HOST[:PORT][/PATH]. With --sweep only its path counts.", valueName: "url"))
-    var url: String?
+    @Argument(
+        help: ArgumentHelp(
+            """
+            http[s]://HOST[:PORT][/PATH], or tcp://HOST:PORT for a server that sends everything back. Of several, each is \
+            asked for in turn. With --sweep only the path counts.
+            """,
+            valueName: "url"
+        )
+    )
+    var addresses: [String] = []
+
+    var url: String? { addresses.first }
 
     @Option(
         name: [.customShort("c", allowingJoined: true), .long],
@@ -117,19 +138,20 @@ struct BenchCommand: ParsableCommand {
     @Flag(name: [.customShort("L"), .long], help: "Print the latency distribution, which is always printed.")
     var latency = false
 
+    @OptionGroup var checks: BenchChecks
+
     @Option(help: ArgumentHelp("How to print the result.", valueName: "text|json"))
     var format = LoadFormat.text
 
     @Option(help: ArgumentHelp("Numbers of workers to measure one after the other.", valueName: "workers=1,2,4"))
     var sweep: SweepArgument?
 
-    @Option(help: ArgumentHelp("The server's command, with {workers} and {port}.", valueName: "command"))
-    var spawn: String?
+    @OptionGroup var measure: MeasureOptions
 
     /// Until it has its requests: as good as for ever.
     private static let longest: Duration = .seconds(365 * 24 * 3600)
 
-    private var length: Duration { duration?.duration ?? (requests == nil ? .seconds(10) : Self.longest) }
+    var length: Duration { duration?.duration ?? (requests == nil ? .seconds(10) : Self.longest) }
 
     func validate() throws {
         guard (1...65_536).contains(connections) else { throw ValidationError("-c takes a number from 1 to 65536") }
@@ -143,6 +165,7 @@ struct BenchCommand: ParsableCommand {
         guard (1...4096).contains(pipelining) else { throw ValidationError("-p takes a number from 1 to 4096") }
         guard requests ?? 1 > 0 else { throw ValidationError("-n takes a number that is not zero") }
         guard method?.isToken ?? true else { throw ValidationError("-m takes a method such as PUT") }
+        try validateChecks()
         if rate != nil, requests != nil { throw ValidationError("-R goes without -n: a rate and -d are a number") }
         if rate != nil, pipelining > 1 { throw ValidationError("-R goes without -p") }
         if pipelining > 1, closesConnections { throw ValidationError("-p goes without --no-keepalive") }
@@ -152,41 +175,47 @@ struct BenchCommand: ParsableCommand {
         if rate == nil, arrivals != .constant { throw ValidationError("--arrivals goes with -R") }
         if rate?.end != nil, arrivals != .constant { throw ValidationError("a ramp has constant arrivals") }
         if rate != nil, sweep != nil { throw ValidationError("--sweep is a closed loop, without -R") }
-        switch (sweep, spawn, url) {
-        case (nil, nil, nil): throw ValidationError("a URL is missing")
-        case (nil, .some, _): throw ValidationError("--spawn goes with --sweep")
+        switch (sweep, measure.spawn, url) {
+        case (nil, nil, nil) where checks.urls == nil: throw ValidationError("a URL is missing")
         case (.some, nil, _): throw ValidationError("--sweep goes with --spawn 'COMMAND with {workers} and {port}'")
-        case (.some, .some(let command), _) where !command.contains("{port}"):
-            throw ValidationError("the command of --spawn has no {port}")
         default: break
         }
+        try validateMeasuring()
     }
 
     func run() throws {
         try MainActor.assumeIsolated {
-            if let sweep, let spawn { try run(sweep, of: spawn) } else if let url { try run(on: url) }
+            if let sweep, let spawn = measure.spawn { try run(sweep, of: spawn) } else { try runOnServer() }
         }
     }
 
-    @MainActor private func run(on url: String) throws {
-        var plan = LoadPlan(
-            target: try LoadTarget(url: url, at: unixSocket?.address),
-            connections: connections,
-            processes: processes,
-            duration: length
-        )
+    @MainActor func run(on targets: [LoadTarget], watching server: ServerWatch?) throws {
+        let plan = try plan(targets)
+        if let find = checks.find { return try search(find, plan) }
+        if format == .text { Console.say(LoadSummary.heading(plan)) }
+        var run = LoadRun(plan, showsProgress: LoadRun.canShowProgress)
+        run.observer = observer(of: server)
+        let result = try run.run()
+        let summary = LoadSummary(plan, result, objective: checks.slo)
+        Console.say(format == .text ? summary.text : summary.json.text)
+        try checks.writeHistograms(of: result)
+        try writeFiles(summary)
+        if result.isInterrupted { throw ExitCode(130) }
+        if result.tally.responses == 0 {
+            Console.complain("\(plan.target.url) gave no answer")
+            throw ExitCode(1)
+        }
+        if summary.missesObjective { throw ExitCode(3) }
+    }
+
+    /// A plan with all that the options say.
+    @MainActor func plan(_ targets: [LoadTarget]) throws -> LoadPlan {
+        var plan = LoadPlan(targets: targets, connections: connections, processes: processes, duration: length)
         try fill(&plan)
         plan.requests = requests
         plan.schedule = rate.map { $0.schedule(arrivals, over: length) }
-        if format == .text { Console.say(LoadSummary.heading(plan)) }
-        let result = try LoadRun(plan, showsProgress: LoadRun.canShowProgress).run()
-        let summary = LoadSummary(plan, result)
-        Console.say(format == .text ? summary.text : summary.json.text)
-        if result.isInterrupted { throw ExitCode(130) }
-        if result.tally.responses == 0 {
-            Console.complain("\(url) gave no answer")
-            throw ExitCode(1)
-        }
+        try fillChecks(&plan)
+        return plan
     }
 
     @MainActor private func fill(_ plan: inout LoadPlan) throws {
@@ -200,14 +229,16 @@ struct BenchCommand: ParsableCommand {
     }
 
     @MainActor private func run(_ argument: SweepArgument, of command: String) throws {
-        let target = try LoadTarget(url: url?.replacingPort() ?? "http://127.0.0.1/")
+        let target = try LoadTarget(url: url?.replacingPort() ?? "http://127.0.0.1/", at: .loopback(port: 80))
+        SpawnedServer.catchInterrupts()
         var plan = LoadPlan(target: target, connections: connections, processes: processes, duration: length)
         try fill(&plan)
         let sweep = LoadSweep(command: command, workers: argument.workers, plan: plan)
         let isText = format == .text
         let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
-        if !isText { Console.say(sweep.json(rows).text) }
-        if rows.contains(where: \.result.isInterrupted) { throw ExitCode(130) }
+        Console.say(isText ? sweep.scalingText(rows) : sweep.json(rows).text)
+        if let path = measure.html { try ResultFile.write(HTMLReport.page(of: sweep, rows), to: path) }
+        if rows.count < argument.workers.count || rows.contains(where: \.result.isInterrupted) { throw ExitCode(130) }
         if rows.contains(where: { $0.result.tally.responses == 0 }) {
             Console.complain("a server gave no answer")
             throw ExitCode(1)

@@ -18,6 +18,8 @@ struct RateArgument: ExpressibleByArgument, Equatable {
     /// More than one generator does; what it cannot send it has to remember.
     static let most = 1e6
 
+    init(start: Double) { (self.start, end) = (start, nil) }
+
     init?(argument: String) {
         let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map(Self.number)
         guard (1...2).contains(parts.count), let first = parts[0], let last = parts[parts.count - 1], first + last > 0
@@ -38,15 +40,13 @@ struct RateArgument: ExpressibleByArgument, Equatable {
     }
 
     func schedule(_ arrivals: ArrivalsArgument, over duration: Duration) -> ArrivalSchedule {
-        let (seconds, attoseconds) = duration.components
-        let nanoseconds = UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
         let shape: ArrivalSchedule.Shape =
             switch arrivals {
             case .poisson: .poisson(seed: .random(in: 0 ... .max))
             case .burst(let size): .burst(size: size)
             case .constant: end.map { .ramp(to: $0) } ?? .constant
             }
-        return ArrivalSchedule(rate: start, shape: shape, duration: nanoseconds)
+        return ArrivalSchedule(rate: start, shape: shape, duration: duration.nanoseconds)
     }
 }
 

@@ -32,7 +32,7 @@ struct SporkCommand: ParsableCommand {
         commandName: "spork",
         abstract: "The pre-fork coroutine server for Swift.",
         version: "0.1.0",
-        subcommands: [ServeCommand.self, EchoCommand.self, BenchCommand.self, CtlCommand.self, CheckCommand.self]
+        subcommands: [ServeCommand.self, EchoCommand.self, BenchGroup.self, CtlCommand.self, CheckCommand.self]
     )
 }
 

@@ -1,5 +1,5 @@
-// Reads answers as a client: the head, then past the content, whose bytes nobody keeps. A pure state machine for the load
-// generator, which wants to know the status, where the answer ends and whether the connection can be used again
+// Reads answers as a client: the head, then past the content, whose bytes nobody keeps, unless they are asked for. A pure state
+// machine for the load generator, which wants to know the status, where the answer ends and whether the connection can be used again
 // (RFC 9112, 6.3 and 9.3). It has to be told when the requests are HEAD, whose answers have no content whatever they announce.
 import Glibc
 
@@ -10,6 +10,11 @@ package nonisolated struct ResponseParser {
     /// In each case the first `used` of them are done with and must be consumed.
     package enum Action: Equatable {
         case needMore(used: Int)
+        /// A head, which is all that was used; only where parts are reported.
+        case head(used: Int)
+        /// Content: the last `count` of the bytes that were used; only where parts are reported. There may be nothing behind it: it has
+        /// to be called again even so.
+        case content(used: Int, count: Int)
         case complete(used: Int, status: Int, keepsAlive: Bool)
         case malformed
     }
@@ -28,16 +33,24 @@ package nonisolated struct ResponseParser {
     private static let mostHead = 64 * 1024
 
     private let isHead: Bool
+    private let reportsParts: Bool
     private var state = State.head
     private var scanned = 0
     private var status = 0
     private var keepsAlive = true
 
-    /// - Parameter isHead: whether the answers are to HEAD requests.
-    package init(isHead: Bool = false) { self.isHead = isHead }
+    /// - Parameters:
+    ///   - isHead: whether the answers are to HEAD requests.
+    ///   - reportsParts: whether heads and content are reported as they come, for those who want to look at them.
+    package init(isHead: Bool = false, reportsParts: Bool = false) {
+        (self.isHead, self.reportsParts) = (isHead, reportsParts)
+    }
 
     /// Forgets everything, for the next answer.
-    package mutating func reset() { self = ResponseParser(isHead: isHead) }
+    package mutating func reset() { self = ResponseParser(isHead: isHead, reportsParts: reportsParts) }
+
+    /// Whether the head is still to come, or a part of it.
+    package var isInHead: Bool { state == .head }
 
     /// Whether the end of the stream is the end of the answer.
     package var endsWithStream: Bool { state == .untilClose }
@@ -59,21 +72,30 @@ package nonisolated struct ResponseParser {
                 used += length
                 // Interim answers announce another (RFC 9110, 15.2).
                 if status < 200, status != 101 { state = .head }
+                if reportsParts { return .head(used: used) }
                 if state == .content(left: 0) { return complete(used) }
             case .content(let left):
                 let count = min(left, rest.count)
                 used += count
+                if reportsParts, count > 0 {
+                    state = .content(left: left - count)
+                    return .content(used: used, count: count)
+                }
                 if count == left { return complete(used) }
                 state = .content(left: left - count)
                 return .needMore(used: used)
             case .chunk(let left):
                 let count = min(left, rest.count)
                 used += count
-                guard count == left else {
-                    state = .chunk(left: left - count)
-                    return .needMore(used: used)
+                state = count == left ? .chunkSize : .chunk(left: left - count)
+                // The line end behind it is no content.
+                let content = min(count, max(0, left - 2))
+                if reportsParts, content > 0 {
+                    used -= count - content
+                    state = .chunk(left: left - content)
+                    return .content(used: used, count: content)
                 }
-                state = .chunkSize
+                if count < left { return .needMore(used: used) }
             case .chunkSize, .trailers:
                 guard let end = rest.firstIndex(of: 0x0A) else {
                     return rest.count > Self.mostHead ? .malformed : .needMore(used: used)
@@ -82,6 +104,7 @@ package nonisolated struct ResponseParser {
                 guard let isEnd = take(line: UnsafeRawBufferPointer(rebasing: rest[..<end])) else { return .malformed }
                 if isEnd { return complete(used) }
             case .untilClose:
+                if reportsParts, !rest.isEmpty { return .content(used: bytes.count, count: rest.count) }
                 return .needMore(used: bytes.count)
             }
         }

@@ -112,7 +112,10 @@ extension ServerConnection {
         _ write: @MainActor (BodyWriter) async throws -> Void
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
         var framing = framing(of: response)
-        let isLast = isDraining ? try isLastAnswer() : false
+        // What has arrived is this request's own content as long as that is not complete, and no other request.
+        let hasContent = request.content.isExpected && !request.content.decoder.isComplete
+        var isLast = isDraining && hasContent
+        if isDraining, !hasContent { isLast = try isLastAnswer() }
         var closes = !request.head.keepsAlive || isLast || response.closesConnection
         if case .chunked = framing, request.version == .http10 { (framing, closes) = (.untilClose, true) }
         let writer = BodyWriter(self, BodyWriter.Head(response, framing, .after(request, closes), request))

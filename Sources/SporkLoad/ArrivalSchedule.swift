@@ -14,6 +14,8 @@ public nonisolated struct ArrivalSchedule: Equatable, Sendable {
         case burst(size: Int)
         /// Evenly at every moment, the rate growing or shrinking linearly to this one at the end.
         case ramp(to: Double)
+        /// At these moments, in order, in nanoseconds from the start.
+        case listed([UInt64])
     }
 
     /// Requests a second; of a ramp, at its start.
@@ -30,6 +32,15 @@ public nonisolated struct ArrivalSchedule: Equatable, Sendable {
 
     /// The average over the whole schedule, in requests a second.
     public var meanRate: Double { if case .ramp(let end) = shape { (rate + end) / 2 } else { rate } }
+
+    /// What comes before it while nothing is counted: as many requests a second as at its start, or on average where it has no rate.
+    func warmUp(over duration: UInt64) -> ArrivalSchedule {
+        switch shape {
+        case .listed: ArrivalSchedule(rate: rate, shape: .constant, duration: duration)
+        case .ramp: ArrivalSchedule(rate: max(rate, 1), shape: .constant, duration: duration)
+        case .constant, .poisson, .burst: ArrivalSchedule(rate: rate, shape: shape, duration: duration)
+        }
+    }
 
     /// The moments of one process of several: each takes its turn, so that together they have the schedule.
     func arrivals(of process: Int, among processes: Int) -> Arrivals {
@@ -50,6 +61,7 @@ public nonisolated struct ArrivalSchedule: Equatable, Sendable {
             let root = rate * rate + 2 * growth * number
             guard root >= 0, number > 0 else { return number > 0 ? nil : 0 }
             return 2e9 * number / (rate + root.squareRoot())
+        case .listed(let moments): return index < moments.count ? Double(moments[index]) : nil
         case .poisson: return nil
         }
     }

@@ -1,7 +1,7 @@
 // JSON as reports need it: written, not read. Pure, without Foundation (RFC 8259).
 
 /// A JSON value; an object keeps the order of its members.
-public enum JSONValue: Equatable {
+public nonisolated enum JSONValue: Equatable, Sendable {
     case null
     case boolean(Bool)
     case integer(Int)
@@ -11,7 +11,7 @@ public enum JSONValue: Equatable {
     case object([Member])
 
     /// A name and its value.
-    public struct Member: Equatable {
+    public struct Member: Equatable, Sendable {
         /// The name.
         public var name: String
         /// What it has.
@@ -79,7 +79,7 @@ public enum JSONValue: Equatable {
     }
 }
 
-extension JSONValue: ExpressibleByDictionaryLiteral {
+nonisolated extension JSONValue: ExpressibleByDictionaryLiteral {
     /// An object, its members in the order in which they are written.
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(elements.map { Member($0.0, $0.1) })

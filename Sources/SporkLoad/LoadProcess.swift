@@ -1,5 +1,6 @@
 // A load process: forked by LoadRun, one thread, one loop, one coroutine a connection. When its time is over and the last
-// answer has come it writes its tally to the pipe and is gone.
+// answer has come it writes its tally to the pipe and is gone. What is sent while it warms up is not counted, and neither are the
+// answers to that.
 import CSporkShims
 import Glibc
 import Histogram
@@ -8,47 +9,84 @@ import SporkNet
 import SporkTasks
 
 /// One process's part of a run.
-final class LoadProcess {
+final class LoadProcess: LoadPacerAccount {
     let plan: LoadPlan
-    /// Requests as they are sent, as many as go together.
-    let requests: ArraySlice<UInt8>
-    let requestLength: Int
+    let origins: [LoadOrigin]
+    /// By URL: requests as they are sent, as many as go together, how long one is, and where its number stands.
+    let requests: [ArraySlice<UInt8>]
+    let requestLengths: [Int]
+    let numberPlaces: [[Int]]
+    let isEcho: [Bool]
+    /// Whether there are several URLs, which are counted apart.
+    let countsURLs: Bool
+    /// Whether a bad status is an error, which it is unless statuses are expected.
+    let judgesStatus: Bool
     /// For https.
     let tls: TLSContext?
+    /// What answers are compared with, where they are.
+    let answers: LoadAnswers?
     /// From here on no new request is sent.
     private(set) var end: Deadline
+    /// When counting begins, on the generator's clock.
+    private(set) var start: UInt64 = 0
+    /// Whether requests that are sent now are not counted.
+    private(set) var isWarmingUp = false
     var tally = LoadTally()
+    /// Every request by its number, where a ledger is kept.
+    var ledger = LoadLedger()
     /// What is due, in an open loop.
     let pacer: LoadPacer?
 
     /// How long requests that are out are waited for when somebody ends the run.
     private static let patience: Duration = .seconds(1)
 
+    /// How many connections are made at the same time before an open loop begins.
+    private static let preparedAtOnce = 128
+
     // How many requests this process may still send.
     private var remaining: Int?
+    // By origin: which of its URLs is next.
+    private var turns: [Int]
     private let number: Int
     private let progress: LoadProgress
-    private var connections: [LoadConnection] = []
+    private let timeline: LoadTimeline?
     private var coroutines: [Coroutine<Void>] = []
+    private var schedulerTimes = SchedulerTimes.own
 
-    private init(_ plan: LoadPlan, number: Int, progress: LoadProgress) throws {
+    private init(_ plan: LoadPlan, number: Int, progress: LoadProgress, timeline: LoadTimeline?) throws {
         self.plan = plan
         self.number = number
         self.progress = progress
-        let request = plan.request
-        requestLength = request.count
-        requests = Array(repeatElement(request, count: plan.pipelining).joined())[...]
+        self.timeline = timeline
+        let origins = LoadOrigin.all(of: plan.targets)
+        self.origins = origins
+        let requests = plan.targets.map(plan.request)
+        requestLengths = requests.map(\.count)
+        numberPlaces = plan.keepsLedger ? requests.map(LoadNumber.places) : requests.map { _ in [] }
+        self.requests = requests.map { Array(repeatElement($0, count: plan.pipelining).joined())[...] }
+        isEcho = plan.targets.map(\.isEcho)
+        countsURLs = plan.targets.count > 1
+        judgesStatus = plan.expectation.statuses.isEmpty
+        turns = origins.map { number % $0.urls.count }
         remaining = plan.requests(of: number)
-        tls = plan.target.isSecure ? try TLSContext(plan.tls, for: .client) : nil
-        end = .after(plan.duration)
-        pacer = plan.schedule.map { LoadPacer($0.arrivals(of: number, among: plan.processes)) }
+        tls = plan.targets.contains(where: \.isSecure) ? try TLSContext(plan.tls, for: .client) : nil
+        answers = plan.expectation.isNothing ? nil : LoadAnswers(plan.expectation, urls: plan.targets.count)
+        end = .never
+        let spinning = UInt64(plan.spinning.seconds * 1e9)
+        pacer = plan.schedule.map { _ in LoadPacer(origins, first: number, spinning: spinning) }
     }
 
     /// The child's whole life.
-    static func run(_ plan: LoadPlan, number: Int, progress: LoadProgress, report: Int32) -> Never {
+    static func run(
+        _ plan: LoadPlan,
+        number: Int,
+        progress: LoadProgress,
+        timeline: LoadTimeline?,
+        report: Int32
+    ) -> Never {
         do {
             try EventLoop.run {
-                let process = try LoadProcess(plan, number: number, progress: progress)
+                let process = try LoadProcess(plan, number: number, progress: progress, timeline: timeline)
                 let stop = SignalWatcher(SIGTERM) { MainActor.assumeIsolated { process.endNow() } }
                 spork_unblock_signals()
                 await process.run()
@@ -67,37 +105,105 @@ final class LoadProcess {
     /// How many requests a connection of a closed loop is to send next; 0 when there is nothing more to do.
     func takeRequests() -> Int {
         guard isRunning else { return 0 }
-        guard let remaining else { return plan.pipelining }
+        guard let remaining, !isWarmingUp else { return plan.pipelining }
         let count = min(plan.pipelining, remaining)
         self.remaining = remaining - count
         return count
     }
 
+    /// The URL that a connection to an origin is to ask for next, in a closed loop.
+    func takeURL(of origin: Int) -> Int {
+        let urls = origins[origin].urls
+        guard urls.count > 1 else { return urls[0] }
+        defer { turns[origin] = (turns[origin] + 1) % urls.count }
+        return urls[turns[origin]]
+    }
+
+    /// The number of a request among those of all processes, from its number in this process's ledger.
+    func name(of request: Int) -> Int { request * plan.processes + number }
+
+    /// What a connection looks at its answers with; nil where nothing is to be looked at.
+    func makeInspection() -> LoadInspection? {
+        answers != nil || plan.keepsLedger || isEcho.contains(true) ? LoadInspection(self) : nil
+    }
+
     private func run() async {
-        connections = (0..<plan.connections(of: number)).map { _ in LoadConnection(self) }
+        // Each process has connections to all origins, and not each the same number of them.
+        let connections = (0..<plan.connections(of: number)).map { index in
+            LoadConnection(self, origin: (index + number) % origins.count)
+        }
+        isWarmingUp = plan.warmUp > .zero
+        start = .max
         if pacer != nil {
             // Requests that are due while connections are made would measure that.
-            let preparing = connections.map { connection in spawn { await connection.prepare() } }
-            _ = await joinAll(preparing)
-            if !end.hasPassed { end = .fromNow(plan.duration) }
+            await prepare(connections)
         }
-        let before = SchedulerTimes.own
-        let start = LoadClock.now
+        if end == .never { end = .fromNow(plan.warmUp + plan.duration) }
+        let begun = LoadClock.now
+        start = begun + UInt64(plan.warmUp.seconds * 1e9)
+        if !isWarmingUp { beginCounting() }
         let watching = [
-            pacer.map { pacer in spawn("pace") { await self.pace(pacer, from: start) } } ?? spawn("measure lag", probe),
+            pacer.map { pacer in spawn("pace") { await self.pace(pacer, from: begun) } } ?? spawn("measure lag", probe),
             spawn("report progress", report),
         ]
         coroutines = connections.map { connection in spawn { await connection.run() } }
         for coroutine in coroutines { await coroutine.join() }
         for coroutine in watching { coroutine.cancel() }
         for coroutine in watching { await coroutine.join() }
-        let after = SchedulerTimes.own
-        tally.elapsed = Int(LoadClock.now - start)
-        tally.demand = Int(after.running - before.running + after.waiting - before.waiting)
+        writeTimeline(at: LoadClock.now - min(start, LoadClock.now))
+        endCounting()
     }
 
-    private func pace(_ pacer: LoadPacer, from start: UInt64) async {
-        try? await pacer.run(from: start) { self.tally.lags.record($0) }
+    // Some at a time: what connecting needs for a moment would otherwise be there for all of them at once, and stay.
+    private func prepare(_ connections: [LoadConnection]) async {
+        let count = min(Self.preparedAtOnce, connections.count)
+        let preparing = (0..<count).map { first in
+            spawn("connect") {
+                // Where nobody answers, the requests find out by themselves.
+                for index in stride(from: first, to: connections.count, by: count) {
+                    guard await connections[index].prepare() else { return }
+                }
+            }
+        }
+        coroutines = preparing
+        _ = await joinAll(preparing)
+    }
+
+    private func beginCounting() {
+        let isAfterWarmUp = isWarmingUp
+        isWarmingUp = false
+        tally = LoadTally()
+        tally.urls = countsURLs ? plan.targets.map { _ in .init() } : []
+        schedulerTimes = .own
+        progress.begin(row: number)
+        guard isAfterWarmUp else { return }
+        let used = Self.processorTime()
+        (tally.uncountedUser, tally.uncountedSystem) = used
+    }
+
+    private func endCounting() {
+        let after = SchedulerTimes.own
+        if isWarmingUp { return tally = LoadTally() }
+        for due in pacer?.takeRest() ?? [] where due >= start { countUnsent(due, at: LoadClock.now) }
+        tally.elapsed = Int(LoadClock.now - start)
+        let demand = after.running - schedulerTimes.running + after.waiting - schedulerTimes.waiting
+        tally.demand = max(0, Int(demand) - tally.spun)
+        if plan.keepsLedger { tally.ledger = ledger.totals }
+    }
+
+    private func pace(_ pacer: LoadPacer, from begun: UInt64) async {
+        guard let schedule = plan.schedule else { return }
+        if isWarmingUp {
+            let warmUp = schedule.warmUp(over: start - begun).arrivals(of: number, among: plan.processes)
+            try? await pacer.run(warmUp, from: begun, isCounted: false, account: self)
+            guard !pacer.isOver, let timer = try? LoadTimer() else { return }
+            _ = await timer.wait(until: start)
+            timer.close()
+            if pacer.isOver { return }
+            beginCounting()
+        }
+        let arrivals = schedule.arrivals(of: number, among: plan.processes)
+        try? await pacer.run(arrivals, from: start, isCounted: true, account: self)
         // After the last is due the others still have until the end.
         let rest = Double(start) + plan.duration.seconds * 1e9 - Double(LoadClock.now)
         if rest > 0, isRunning { try? await sleep(for: .nanoseconds(Int64(rest))) }
@@ -109,17 +215,51 @@ final class LoadProcess {
         let unsent = pacer.end()
         let now = LoadClock.now
         tally.scheduled = pacer.scheduled
-        tally.unsent = unsent.count
-        for due in unsent { tally.latencies.record(now - due) }
+        for due in unsent where due >= start { countUnsent(due, at: now) }
     }
 
-    private func probe() async throws { try await LagProbe.run { self.tally.lags.record($0) } }
+    private func countUnsent(_ due: UInt64, at now: UInt64) {
+        tally.unsent += 1
+        tally.latencies.record(now - due)
+    }
+
+    var workDone: Int { tally.sent &+ tally.responses }
+
+    func recordLag(_ lag: UInt64) { tally.lags.record(lag) }
+
+    func recordSpinning(_ time: UInt64) { tally.spun += Int(time) }
+
+    private func probe() async throws {
+        if isWarmingUp {
+            try await sleep(for: plan.warmUp)
+            start = LoadClock.now
+            if isRunning { beginCounting() }
+        }
+        try await LagProbe.run { self.tally.lags.record($0) }
+    }
 
     private func report() async throws {
+        var (turn, second) = (0, UInt64(1))
         while true {
             try await sleep(for: .milliseconds(50))
-            progress.update(row: number, responses: tally.responses, failures: tally.failureCount)
+            progress.update(row: number, responses: tally.responses, failures: tally.errorCount)
+            turn += 1
+            // The whole histogram is walked: seldom, and only for somebody who looks.
+            if progress.isWatched, turn.isMultiple(of: 5) { progress.update(row: number, tally.latencies) }
+            let now = LoadClock.now
+            guard !isWarmingUp, now > start, now - start >= second * 1_000_000_000 else { continue }
+            second = (now - start) / 1_000_000_000 + 1
+            writeTimeline(at: now - start)
         }
+    }
+
+    private func writeTimeline(at elapsed: UInt64) {
+        guard let timeline else { return }
+        var count = LoadTimeline.Count()
+        (count.nanoseconds, count.requests) = (Int(elapsed), tally.responses)
+        (count.errors, count.bytes) = (tally.errorCount, tally.bytesRead)
+        count.latencies = CoarseLatencies(tally.latencies)
+        timeline.write(count, process: number)
     }
 
     // Somebody wants the report now: what is out gets a little time, and none when it is said again.
@@ -130,6 +270,13 @@ final class LoadProcess {
         spawn("end the run", after: isFirst ? Self.patience : .zero) {
             for coroutine in self.coroutines { coroutine.cancel() }
         }
+    }
+
+    private static func processorTime() -> (user: Int, system: Int) {
+        var usage = rusage()
+        getrusage(RUSAGE_SELF.rawValue, &usage)
+        func microseconds(_ time: timeval) -> Int { Int(time.tv_sec) * 1_000_000 + Int(time.tv_usec) }
+        return (microseconds(usage.ru_utime), microseconds(usage.ru_stime))
     }
 
     private static func write(_ numbers: [UInt64], to descriptor: Int32) {

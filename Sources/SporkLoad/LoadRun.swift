@@ -11,6 +11,8 @@ public struct LoadRun {
     public struct Result {
         /// All processes' counts.
         public var tally = LoadTally()
+        /// When the first process was started, in seconds since 1970.
+        public var began: Double = 0
         /// How long requests were sent, in seconds.
         public var seconds: Double = 0
         /// The generator's own processor time, in seconds.
@@ -23,13 +25,22 @@ public struct LoadRun {
         public var isInterrupted = false
         /// Processes that died instead of reporting.
         public var lostProcesses = 0
+        /// What the server used meanwhile; nil when it was not watched.
+        public var server: ServerReport?
+        /// How it went second by second; empty when nobody asked.
+        public var timeline: [TimelineRow] = []
     }
 
     /// Whether there is a terminal to show progress on.
     public static var canShowProgress: Bool { LiveLine.isPossible }
 
+    /// Who looks at the run and at the server meanwhile.
+    public var observer: RunObserver?
+
     private let plan: LoadPlan
     private let showsProgress: Bool
+    /// Whether INT and TERM stay blocked when it is over, for another run that follows: what comes in between ends that one.
+    var leavesSignalsBlocked = false
 
     /// Prepares a run of `plan`.
     ///
@@ -45,7 +56,7 @@ public struct LoadRun {
     ///
     /// - Throws: `SystemError` when processes cannot be made.
     public func run() throws -> Result {
-        guard let progress = LoadProgress(processes: plan.processes) else {
+        guard let progress = LoadProgress(processes: plan.processes, isWatched: showsProgress) else {
             throw SystemError("map memory", number: errno)
         }
         defer { progress.unmap() }
@@ -54,8 +65,9 @@ public struct LoadRun {
         guard signals >= 0 else { throw SystemError("signalfd", number: -signals) }
         defer {
             Glibc.close(signals)
-            spork_unblock_signals()
+            if !leavesSignalsBlocked { spork_unblock_signals() }
         }
+        observer?.begin(processes: plan.processes, warmsUp: plan.warmUp > .zero)
         let before = Self.childrenTimes()
         var reports: [LoadReportPipe] = []
         do {
@@ -67,22 +79,36 @@ public struct LoadRun {
             throw error
         }
         var result = Result()
-        let start = EventLoop.monotonicSeconds()
-        var sampler = RateSampler(processes: plan.processes, start: start)
+        var wall = timespec()
+        clock_gettime(CLOCK_REALTIME, &wall)
+        result.began = Double(wall.tv_sec) + Double(wall.tv_nsec) / 1e9
+        // Nil until all processes count.
+        var start: Double?
+        var sampler: RateSampler?
         while let news = LoadReportPipe.wait(for: &reports, signals: signals, milliseconds: 100) {
             if news == .signal {
                 var sender: pid_t = 0
                 while spork_take_signal(signals, &sender) != 0 { result.isInterrupted = true }
                 for report in reports { report.askToEnd() }
             }
-            let elapsed = EventLoop.monotonicSeconds() - start
-            if elapsed < plan.duration.seconds { result.rates += sampler.sample(progress, at: start + elapsed) }
+            let now = EventLoop.monotonicSeconds()
+            if start == nil, progress.isCounting {
+                start = now
+                observer?.countingBegins()
+                sampler = RateSampler(processes: plan.processes, start: now)
+            }
+            let elapsed = start.map { now - $0 }
+            if let elapsed { observer?.look(at: elapsed) }
+            if let elapsed, elapsed < plan.duration.seconds {
+                result.rates += sampler?.sample(progress, at: now) ?? []
+            }
             if showsProgress {
-                LiveLine.show(progress.total, elapsed: elapsed, of: plan.requests == nil ? plan.duration.seconds : nil)
+                let length = plan.requests == nil ? plan.duration.seconds : nil
+                LiveLine.show(progress.total, elapsed: elapsed, of: length)
             }
         }
         if showsProgress { LiveLine.clear() }
-        let elapsed = EventLoop.monotonicSeconds() - start
+        let elapsed = start.map { EventLoop.monotonicSeconds() - $0 } ?? 0
         result.seconds = result.isInterrupted ? min(elapsed, plan.duration.seconds) : plan.duration.seconds
         for report in reports {
             if let tally = report.tally { result.tally.add(tally) } else { result.lostProcesses += 1 }
@@ -90,8 +116,9 @@ public struct LoadRun {
         // What ends with its requests lasts as long as they do.
         if plan.requests != nil { result.seconds = min(Double(result.tally.elapsed) / 1e9, result.seconds) }
         let after = Self.childrenTimes()
-        result.userSeconds = after.user - before.user
-        result.systemSeconds = after.system - before.system
+        result.userSeconds = max(0, after.user - before.user - Double(result.tally.uncountedUser) / 1e6)
+        result.systemSeconds = max(0, after.system - before.system - Double(result.tally.uncountedSystem) / 1e6)
+        observer?.end(&result)
         return result
     }
 
@@ -111,7 +138,8 @@ public struct LoadRun {
         // Ctrl-C reaches the whole foreground group; the parent decides what it means.
         spork_ignore_signal(SIGINT)
         spork_ignore_signal(SIGPIPE)
-        LoadProcess.run(plan, number: process, progress: progress, report: ends[1])
+        let timeline = observer?.timeline
+        LoadProcess.run(plan, number: process, progress: progress, timeline: timeline, report: ends[1])
     }
 
     private static func childrenTimes() -> (user: Double, system: Double) {

@@ -6,7 +6,7 @@ import SporkLoop
 import SporkTasks
 
 /// What the scheduler says about a process's one thread (/proc/PID/schedstat, proc(5)).
-struct SchedulerTimes: Equatable {
+nonisolated struct SchedulerTimes: Equatable {
     /// Nanoseconds on a processor.
     var running: UInt64
     /// Nanoseconds in which it was ready to run and had to wait for a processor.
@@ -31,7 +31,7 @@ struct SchedulerTimes: Equatable {
 }
 
 /// The text of a file of /proc; nil when it cannot be read.
-func readSmallFile(_ path: String) -> String? {
+nonisolated func readSmallFile(_ path: String) -> String? {
     let descriptor = spork_open_read(path)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

@@ -19,10 +19,18 @@ extension LoadSummary {
         if tally.latencies.totalCount > 0 { evidence.latency = Double(tally.latencies.valueAtPercentile(99)) }
         evidence.connections = plan.connections
         evidence.wanted = plan.connections * plan.pipelining
+        if let requests = plan.requests {
+            // A few requests keep only a few connections busy, and the last ones none at all: that is how many were asked for.
+            evidence.connections = min(evidence.connections, requests)
+            if requests < evidence.wanted * Self.fewRequests { evidence.wanted = 0 }
+        }
         evidence.served = tally.servedConnections
         if plan.schedule != nil { (evidence.scheduled, evidence.sent) = (tally.scheduled, tally.sent) }
         return evidence
     }
+
+    /// With fewer requests than this for each that can be out, how many were out on average says nothing.
+    private static let fewRequests = 20
 
     /// Requests that were out on average: by Little's law latency times rate.
     ///
@@ -52,13 +60,13 @@ extension LoadSummary {
             .init("errors", errors),
             .init("latency_microseconds", Self.microseconds(tally.latencies)),
             .init("generator", generatorObject),
-            .init("server", .null),
+            .init("server", result.server?.json ?? .null),
             .init("verdict", .string(verdict.word.rawValue)),
             .init("verdict_reason", .string(verdict.reason)),
             .init("sent", .integer(tally.sent)),
             .init("unanswered", .integer(tally.unanswered)),
         ]
-        return members + openLoop
+        return members + openLoop + checkMembers + measured
     }
 
     private var openLoop: [JSONValue.Member] {
@@ -76,6 +84,7 @@ extension LoadSummary {
         let tally = result.tally
         var members = LoadTally.Failure.allCases.map { JSONValue.Member("\($0)", .integer(tally.count(of: $0))) }
         members.append(.init("status", .integer(tally.unsuccessful)))
+        members.append(.init("mismatch", .integer(tally.mismatched)))
         members.append(.init("total", .integer(tally.errorCount)))
         return .object(members)
     }
@@ -87,6 +96,8 @@ extension LoadSummary {
             "user_seconds": .number(result.userSeconds),
             "system_seconds": .number(result.systemSeconds),
             "lag_p99_microseconds": tally.lags.totalCount > 0 ? .number(evidence.lag / 1e3) : .null,
+            "lag_microseconds": Self.microseconds(tally.lags),
+            "spinning_seconds": .number(Double(tally.spun) / 1e9),
             "demand": .number(evidence.demand),
             "connections_served": .integer(tally.servedConnections),
             "requests_out_on_average": .number(evidence.occupied),
@@ -104,22 +115,5 @@ extension LoadSummary {
             "p50": percentile(50), "p90": percentile(90), "p99": percentile(99), "p99_9": percentile(99.9),
             "max": value(isEmpty ? 0 : Double(histogram.max)),
         ]
-    }
-}
-
-extension LoadSweep {
-    /// The rows as one object: each is the object of its run, with the number of workers and the server's processor time.
-    public func json(_ rows: [Row]) -> JSONValue {
-        let objects = rows.map { row -> JSONValue in
-            var members = LoadSummary(row.plan, row.result).members
-            members.insert(.init("workers", .integer(row.workers)), at: 0)
-            if let index = members.firstIndex(where: { $0.name == "server" }) {
-                members[index].value = [
-                    "user_seconds": .number(row.serverUser), "system_seconds": .number(row.serverSystem),
-                ]
-            }
-            return .object(members)
-        }
-        return ["command": .string(command), "rows": .array(objects)]
     }
 }

@@ -6,23 +6,36 @@ import Histogram
 public struct LoadSummary {
     let plan: LoadPlan
     let result: LoadRun.Result
+    let objective: LoadObjective?
 
     /// A summary of `result`, which came of `plan`.
-    public init(_ plan: LoadPlan, _ result: LoadRun.Result) {
+    ///
+    /// - Parameter objective: what the result is measured against, unless a signal has ended the run.
+    public init(_ plan: LoadPlan, _ result: LoadRun.Result, objective: LoadObjective? = nil) {
         self.plan = plan
         self.result = result
+        self.objective = result.isInterrupted ? nil : objective
     }
 
     /// What is printed before the run.
     public static func heading(_ plan: LoadPlan) -> String {
         """
-        Running \(plan.requests.map { "\($0) requests" } ?? LoadText.duration(plan.duration)) test @ \(plan.target.url)
+        Running \(plan.requests.map { "\($0) requests" } ?? LoadText.duration(plan.duration)) test @ \(plan.target.url)\(others(plan))
           \(count(plan.processes, "process", "processes")) and \(count(plan.connections, "connection", "connections"))\(pace(plan))
 
         """
     }
 
     private static func pace(_ plan: LoadPlan) -> String {
+        let warmUp = plan.warmUp > .zero ? ", after \(LoadText.duration(plan.warmUp)) of warm-up" : ""
+        return schedule(plan) + warmUp
+    }
+
+    private static func others(_ plan: LoadPlan) -> String {
+        plan.targets.count > 1 ? " and \(plan.targets.count - 1) more" : ""
+    }
+
+    private static func schedule(_ plan: LoadPlan) -> String {
         guard let schedule = plan.schedule else { return "" }
         let rate = LoadText.number(schedule.rate)
         switch schedule.shape {
@@ -30,8 +43,12 @@ public struct LoadSummary {
         case .poisson: return ", \(rate) requests/s (Poisson)"
         case .burst(let size): return ", \(rate) requests/s, \(size) at once"
         case .ramp(let end): return ", \(rate) to \(LoadText.number(end)) requests/s"
+        case .listed(let moments): return ", \(moments.count) requests when they are listed"
         }
     }
+
+    /// Answers, of any kind.
+    public var answers: Int { result.tally.responses }
 
     /// Requests a second that were answered while the run lasted.
     public var requestsPerSecond: Double {
@@ -40,9 +57,10 @@ public struct LoadSummary {
 
     /// What is printed after it.
     public var text: String {
-        ([statistics, distribution] + schedule + [totals] + problems + [rates, generator, judgement]).joined(
-            separator: "\n"
-        ) + "\n"
+        ([statistics, distribution] + schedule + [totals] + problems + checks + [rates, generator] + server
+            + findingLines + [judgement]).joined(
+                separator: "\n"
+            ) + "\n"
     }
 
     private var statistics: String {
@@ -110,6 +128,7 @@ public struct LoadSummary {
         if tally.failureCount > 0 {
             let kinds = LoadTally.Failure.allCases.map { "\($0) \(tally.count(of: $0))" }.joined(separator: ", ")
             lines.append("  Socket errors: \(kinds)")
+            lines += tally.incidents.lines
         }
         if tally.unsuccessful > 0 { lines.append("  Non-2xx or 3xx responses: \(tally.unsuccessful)") }
         if result.lostProcesses > 0 {
@@ -135,7 +154,10 @@ public struct LoadSummary {
         return "Generator CPU: \(LoadText.fixed(share, 0))% of \(Self.count(plan.processes, "core", "cores")), "
             + "\(LoadText.fixed(perRequest, 2)) us a request "
             + "(user \(LoadText.fixed(result.userSeconds, 2)) s, system \(LoadText.fixed(result.systemSeconds, 2)) s)"
+            + (result.tally.spun > 0 ? ", \(LoadText.fixed(Double(result.tally.spun) / 1e9, 2)) s of it spinning" : "")
     }
+
+    private var server: [String] { result.server.map { [$0.text] } ?? [] }
 
     private var judgement: String {
         "Verdict: \(verdict.word.rawValue)" + (verdict.reason.isEmpty ? "" : ", \(verdict.reason)")

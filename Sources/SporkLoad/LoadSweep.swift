@@ -30,10 +30,11 @@ public struct LoadSweep {
         public var plan: LoadPlan
         /// What the generator counted.
         public var result: LoadRun.Result
+
         /// The server's processor time while it ran, in seconds.
-        public var serverUser: Double
+        var serverUser: Double { result.server?.userTime ?? 0 }
         /// The part of it in the kernel.
-        public var serverSystem: Double
+        var serverSystem: Double { (result.server?.processorTime ?? 0) - serverUser }
     }
 
     /// Measures each number of workers in turn and hands `report` the table line by line.
@@ -51,7 +52,7 @@ public struct LoadSweep {
             let row = try measure(count, showsProgress: showsProgress)
             rows.append(row)
             report(text(of: row, processors: processors))
-            if row.result.isInterrupted { break }
+            if row.result.isInterrupted || Interrupt.hasCome { break }
         }
         return rows
     }
@@ -64,16 +65,9 @@ public struct LoadSweep {
         plan.target = try LoadTarget(url: "\(scheme)://127.0.0.1:\(port)\(plan.target.path)")
         let server = try SpawnedServer(command: filled, listeningOn: plan.target.address)
         defer { server.stop() }
-        let before = server.processorTime()
-        let result = try LoadRun(plan, showsProgress: showsProgress).run()
-        let after = server.processorTime()
-        return Row(
-            workers: count,
-            plan: plan,
-            result: result,
-            serverUser: after.user - before.user,
-            serverSystem: after.system - before.system
-        )
+        var run = LoadRun(plan, showsProgress: showsProgress)
+        run.observer = RunObserver(server: ServerWatch(pid: server.process), wantsTimeline: false)
+        return Row(workers: count, plan: plan, result: try run.run())
     }
 
     /// The command with its placeholders filled in.

@@ -1,5 +1,5 @@
-// What a load process counts, and how it is handed to the parent: as numbers over a pipe. Tallies add up without loss:
-// the histograms of all processes have the same geometry.
+// What a load process counts. How it is handed to the parent is in LoadTally+Encoding.swift. Tallies add up without loss: the
+// histograms of all processes have the same geometry.
 import Histogram
 
 /// Counts of a run, of one process or of all.
@@ -20,6 +20,14 @@ public struct LoadTally {
         case malformed
     }
 
+    /// What one of several URLs has got.
+    public struct URLCount: Equatable {
+        /// Answers, of any kind.
+        public var answers = 0
+        /// Failures, answers with a bad status, and those that are not what was expected.
+        public var errors = 0
+    }
+
     /// Answers, of any status.
     public var responses = 0
     /// Those that had arrived when the run's time was over; the others were only waited for.
@@ -28,6 +36,8 @@ public struct LoadTally {
     public var bytesRead = 0
     /// Answers with a status of 400 or higher, or below 200.
     public var unsuccessful = 0
+    /// Answers that are not what was expected.
+    public var mismatched = 0
     /// Requests that were sent, or tried to be.
     public var sent = 0
     /// Requests that were due, in an open loop.
@@ -36,16 +46,36 @@ public struct LoadTally {
     public var unsent = 0
     /// Requests that were out when somebody ended the run.
     public var unanswered = 0
+    /// Requests that failed because there was no connection to send them on.
+    public var failedUnsent = 0
     /// Connections that had at least one answer.
     public var servedConnections = 0
+    /// Connections that the server closed while nothing was out on them, and that were made again.
+    public var idleCloses = 0
     /// Time that connections took to be made, all together, in nanoseconds.
     public var connecting = 0
+    /// Processor time before anything was counted, in microseconds, in user code and in the kernel.
+    public var uncountedUser = 0
+    /// The kernel's part.
+    public var uncountedSystem = 0
+    /// Time that was spent looking at the clock, so that a request is sent in time, in nanoseconds.
+    public var spun = 0
     /// How long the process that took longest was at it, in nanoseconds.
     public var elapsed = 0
     /// Of the process that was busiest: the time in which it ran or was ready to run, in nanoseconds.
     public var demand = 0
     /// Failures by kind.
     public var failures = [Int](repeating: 0, count: Failure.allCases.count)
+    /// Answers by the first digit of their status.
+    public var statusClasses = SIMD8<Int>()
+    /// By URL, where there are several.
+    public var urls: [URLCount] = []
+    /// Failures by phase and reason.
+    public var incidents = LoadIncidents()
+    /// The first answer of each process that was not what was expected.
+    public var mismatches: [LoadMismatch] = []
+    /// What the ledger says, where one is kept.
+    var ledger = LoadLedger.Totals()
     /// Latencies in nanoseconds, to the last byte of the answer: from the start of sending the request, in an open loop from the
     /// moment at which it was due.
     ///
@@ -65,59 +95,55 @@ public struct LoadTally {
     public init() {}
 
     // Counters that add up; of the others the largest counts.
-    private static let sums: [WritableKeyPath<LoadTally, Int>] = [
-        \.responses, \.responsesInTime, \.bytesRead, \.unsuccessful, \.servedConnections, \.connecting, \.sent,
-        \.scheduled, \.unsent, \.unanswered,
+    static let sums: [WritableKeyPath<LoadTally, Int>] = [
+        \.responses, \.responsesInTime, \.bytesRead, \.unsuccessful, \.mismatched, \.servedConnections, \.idleCloses,
+        \.connecting, \.sent, \.scheduled, \.unsent, \.unanswered, \.failedUnsent, \.uncountedUser, \.uncountedSystem,
+        \.spun,
     ]
-    private static let maxima: [WritableKeyPath<LoadTally, Int>] = [\.elapsed, \.demand]
-    private static let histograms: [WritableKeyPath<LoadTally, Histogram<UInt64>>] = [
-        \.latencies, \.services, \.lags,
-    ]
+    static let maxima: [WritableKeyPath<LoadTally, Int>] = [\.elapsed, \.demand]
+    static let histograms: [WritableKeyPath<LoadTally, Histogram<UInt64>>] = [\.latencies, \.services, \.lags]
 
     /// Failures of all kinds.
     public var failureCount: Int { failures.reduce(0, +) }
 
-    /// Everything that went wrong: failures, and answers with a bad status.
-    public var errorCount: Int { failureCount + unsuccessful }
+    /// Everything that went wrong: failures, answers with a bad status, and those that are not what was expected.
+    public var errorCount: Int { failureCount + unsuccessful + mismatched }
+
+    /// Whether nothing was dropped: every request that was sent was answered, has failed, or was out at the end; and every one that was
+    /// due was sent, is said to be unsent, or had no connection to go on.
+    public var isBalanced: Bool {
+        sent == responses + failureCount - failedUnsent + unanswered
+            && (scheduled == 0 || scheduled == sent + unsent + failedUnsent)
+    }
 
     /// Failures of one kind.
     public func count(of failure: Failure) -> Int { failures[failure.rawValue] }
 
     mutating func count(_ failure: Failure, _ times: Int = 1) { failures[failure.rawValue] += times }
 
+    /// Counts an answer that is not what was expected, and keeps the first.
+    mutating func count(_ mismatch: LoadMismatch) {
+        mismatched += 1
+        if mismatches.isEmpty { mismatches.append(mismatch) }
+    }
+
     /// Adds another process's counts.
     public mutating func add(_ other: LoadTally) {
         for counter in Self.sums { self[keyPath: counter] += other[keyPath: counter] }
         for counter in Self.maxima { self[keyPath: counter] = max(self[keyPath: counter], other[keyPath: counter]) }
         for index in failures.indices { failures[index] += other.failures[index] }
+        statusClasses &+= other.statusClasses
+        if urls.isEmpty { urls = other.urls } else { addURLs(of: other) }
+        incidents.add(other.incidents)
+        mismatches += other.mismatches
+        ledger.add(other.ledger)
         for histogram in Self.histograms { self[keyPath: histogram].add(other[keyPath: histogram]) }
     }
 
-    /// All of it as numbers: the counters, then of each histogram the number of its pairs of a value and how often it was seen, and
-    /// the pairs.
-    var encoded: [UInt64] {
-        var numbers = (Self.sums + Self.maxima).map { UInt64(self[keyPath: $0]) } + failures.map(UInt64.init)
-        for histogram in Self.histograms {
-            let values = Array(self[keyPath: histogram].recordedValues())
-            numbers.append(UInt64(values.count))
-            for value in values { numbers += [value.value, value.count] }
+    private mutating func addURLs(of other: LoadTally) {
+        for (index, count) in other.urls.enumerated() {
+            urls[index].answers += count.answers
+            urls[index].errors += count.errors
         }
-        return numbers
-    }
-
-    /// Reads what `encoded` wrote.
-    ///
-    /// Nil when it is incomplete, because the process died.
-    init?(encoded numbers: [UInt64]) {
-        let counters = Self.sums + Self.maxima
-        guard numbers.count >= counters.count + failures.count else { return nil }
-        for (counter, number) in zip(counters, numbers) { self[keyPath: counter] = Int(number) }
-        var rest = numbers[counters.count...]
-        for index in failures.indices { failures[index] = Int(rest.removeFirst()) }
-        for histogram in Self.histograms {
-            guard let pairs = rest.popFirst(), pairs <= rest.count / 2 else { return nil }
-            for _ in 0..<pairs { self[keyPath: histogram].record(rest.removeFirst(), count: rest.removeFirst()) }
-        }
-        guard rest.isEmpty else { return nil }
     }
 }

@@ -1,12 +1,14 @@
 // Where the load goes: a URL, taken apart, and its name resolved once, before any load process is forked (LoadTarget+Name.swift).
 import SporkNet
 
-/// An http or https URL that load is put on.
+/// An http or https URL that load is put on, or a tcp one, whose server sends everything back.
 public nonisolated struct LoadTarget: Sendable {
     /// The URL as it was given.
     public let url: String
     /// Whether it is https.
     public let isSecure: Bool
+    /// Whether it is tcp: bytes are sent, and the same bytes have to come back.
+    public let isEcho: Bool
     /// The host: a name, or an address without brackets.
     public let host: String
     /// Where to connect to.
@@ -18,7 +20,7 @@ public nonisolated struct LoadTarget: Sendable {
 
     /// Why a URL cannot be used.
     public enum Failure: Error, CustomStringConvertible {
-        /// It is neither an http URL nor an https one.
+        /// It is none of these.
         case malformed(String)
         /// Its host has no address.
         case unresolved(String)
@@ -26,7 +28,8 @@ public nonisolated struct LoadTarget: Sendable {
         /// One line.
         public var description: String {
             switch self {
-            case .malformed(let url): "\(url) is not a URL of the form http[s]://HOST[:PORT][/PATH]"
+            case .malformed(let url):
+                "\(url) is not a URL of the form http[s]://HOST[:PORT][/PATH] or tcp://HOST:PORT"
             case .unresolved(let reason): reason
             }
         }
@@ -36,17 +39,19 @@ public nonisolated struct LoadTarget: Sendable {
     ///
     /// - Parameter socket: connects to this address, whatever the URL says; its host is not resolved then.
     public init(url: String, at socket: SocketAddress? = nil) throws {
-        let scheme = url.hasPrefix("https://") ? "https://" : "http://"
+        let scheme = ["https://", "tcp://"].first { url.hasPrefix($0) } ?? "http://"
         guard url.hasPrefix(scheme), url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw Failure.malformed(url)
         }
         isSecure = scheme == "https://"
+        isEcho = scheme == "tcp://"
         let rest = url.dropFirst(scheme.count)
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         let path = rest.dropFirst(authority.count).prefix { $0 != "#" }
-        guard let (host, port) = Self.split(authority, defaultPort: isSecure ? 443 : 80) else {
-            throw Failure.malformed(url)
-        }
+        // Nobody has agreed on a port for sending everything back but 7 (RFC 862), where nobody listens.
+        guard let (host, port) = Self.split(authority, defaultPort: isEcho ? 0 : isSecure ? 443 : 80),
+            !isEcho || (path.isEmpty || path == "/") && port > 0
+        else { throw Failure.malformed(url) }
         self.url = url
         self.host = host
         self.authority = String(authority)

@@ -1,7 +1,7 @@
 // Numbers as people read them, in wrk's units. Pure, and without Foundation's formatting.
 
 /// Formats numbers for reports.
-enum LoadText {
+nonisolated enum LoadText {
     /// A number with so many digits behind the point.
     static func fixed(_ value: Double, _ digits: Int) -> String {
         guard value.isFinite else { return "-" }
@@ -16,6 +16,15 @@ enum LoadText {
         let divisor = Int(scale)
         let fraction = String(whole % divisor)
         return sign + "\(whole / divisor)." + String(repeating: "0", count: digits - fraction.count) + fraction
+    }
+
+    /// A count on an axis: "0", "2.5k", "1M".
+    static func short(_ value: Double) -> String {
+        switch abs(value) {
+        case 1e6...: number(value / 1e6) + "M"
+        case 1e3...: number(value / 1e3) + "k"
+        default: number(value)
+        }
     }
 
     /// A number with the digits that it has: "20000", "0.5".

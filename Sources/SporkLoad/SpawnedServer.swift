@@ -6,8 +6,11 @@ import SporkLoop
 import SporkNet
 
 /// A command that runs while load is put on it.
-struct SpawnedServer {
+public struct SpawnedServer {
     private let group: pid_t
+
+    /// Its first process: the shell became the command.
+    public var process: Int32 { group }
 
     /// Why a server could not be measured.
     enum Failure: Error, CustomStringConvertible {
@@ -40,6 +43,24 @@ struct SpawnedServer {
         }
     }
 
+    /// Starts `command` with {port} filled in, and says where to find it.
+    ///
+    /// - Parameter url: its {port} is filled in, too; of one without only scheme and path count.
+    public static func start(_ command: String, url: String?) throws -> (server: SpawnedServer, target: LoadTarget) {
+        let port = try unusedPort()
+        var filled = LoadSweep.fill(url ?? "http://127.0.0.1:{port}/", workers: 1, port: port)
+        if let url, filled == url {
+            let given = try LoadTarget(url: url, at: .loopback(port: port))
+            filled = "\(given.isSecure ? "https" : "http")://127.0.0.1:\(port)\(given.path)"
+        }
+        let target = try LoadTarget(url: filled)
+        let command = LoadSweep.fill(command, workers: 1, port: port)
+        return (try SpawnedServer(command: command, listeningOn: target.address), target)
+    }
+
+    /// From now on Ctrl-C does not end this process at once, which would leave servers behind: runs end, and nothing new begins.
+    public static func catchInterrupts() { Interrupt.catch() }
+
     /// A port on 127.0.0.1 that nobody uses now.
     ///
     /// The kernel hands out another one each time for a while.
@@ -49,26 +70,8 @@ struct SpawnedServer {
         return listener.address.port ?? 0
     }
 
-    /// Processor time of all processes of the server so far, in seconds, and how many there are.
-    func processorTime() -> (user: Double, system: Double, processes: Int) {
-        var (user, system, processes) = (0, 0, 0)
-        guard let directory = opendir("/proc") else { return (0, 0, 0) }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard let pid = Int32(name), let stat = ProcessStatistics(pid: pid), stat.group == group else { continue }
-            user += stat.userTicks
-            system += stat.systemTicks
-            processes += 1
-        }
-        let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
-        return (Double(user) / ticks, Double(system) / ticks, processes)
-    }
-
     /// Asks the server to end, and kills what is left after 5 s.
-    func stop() {
+    public func stop() {
         kill(-group, SIGTERM)
         let end = EventLoop.monotonicSeconds() + 5
         while waitpid(group, nil, WNOHANG) == 0, EventLoop.monotonicSeconds() < end { usleep(5000) }
@@ -105,37 +108,5 @@ struct SpawnedServer {
         guard probe >= 0 else { return false }
         defer { close(probe) }
         return address.withSystemAddress { connect(probe, $0, $1) } == 0
-    }
-}
-
-/// What /proc says about one process.
-struct ProcessStatistics {
-    let group: pid_t
-    let userTicks: Int
-    let systemTicks: Int
-
-    /// Reads /proc/PID/stat; nil when the process is gone.
-    ///
-    /// Children that have ended are counted with their parent.
-    init?(pid: pid_t) {
-        let descriptor = spork_open_read("/proc/\(pid)/stat")
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 2048)
-        let count = read(descriptor, &bytes, bytes.count)
-        guard count > 0 else { return nil }
-        self.init(text: String(decoding: bytes[..<count], as: UTF8.self))
-    }
-
-    /// Reads the text of such a file: the name in the second field may contain anything, so fields count from its end.
-    init?(text: String) {
-        guard let nameEnd = text.lastIndex(of: ")") else { return nil }
-        let fields = text[text.index(after: nameEnd)...].split(separator: " ")
-        guard fields.count > 14, let group = pid_t(fields[2]) else { return nil }
-        let times = fields[11...14].compactMap { Int($0) }
-        guard times.count == 4 else { return nil }
-        self.group = group
-        userTicks = times[0] + times[2]
-        systemTicks = times[1] + times[3]
     }
 }

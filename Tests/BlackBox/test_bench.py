@@ -357,7 +357,7 @@ def test_number_of_requests(spork: str, arguments: list[str]):
     found = result_of(spork, server.url(), "-n103", *arguments)
     assert found["requests"] == found["sent"] == len(server.seen) == 103 and found["errors"]["total"] == 0
     assert 0 < found["duration_seconds"] < 9
-    assert found["requests_per_second"] == pytest.approx(103 / found["duration_seconds"], rel=0.02)
+    assert found["requests_per_second"] == pytest.approx(103 / found["duration_seconds"], rel=0.05)
 
 
 def test_number_or_time(spork: str):

@@ -23,9 +23,63 @@ import Testing
                 return (.complete(used: 0, status: status, keepsAlive: keepsAlive), left, false)
             case .malformed:
                 return (.malformed, 0, false)
+            case .head, .content:
+                Issue.record("nobody has asked for parts")
             }
         }
         return (.needMore(used: 0), held.count, parser.endsWithStream)
+    }
+
+    /// The heads and the content that are reported, with the answer's bytes cut where `pieces` says; nil when it does not end.
+    private func parts(_ bytes: [UInt8], pieces: [Int]) -> (heads: String, content: String, left: Int)? {
+        var parser = ResponseParser(reportsParts: true)
+        var (held, heads, content): ([UInt8], [UInt8], [UInt8]) = ([], [], [])
+        var start = 0
+        for end in pieces + [bytes.count] {
+            held += bytes[start..<end]
+            start = end
+            feeding: while true {
+                switch held.withUnsafeBytes({ parser.advance(over: $0) }) {
+                case .needMore(let used):
+                    held.removeFirst(used)
+                    break feeding
+                case .head(let used):
+                    heads += held[..<used]
+                    held.removeFirst(used)
+                case .content(let used, let count):
+                    content += held[(used - count)..<used]
+                    held.removeFirst(used)
+                case .complete(let used, _, _):
+                    let left = held.count - used + bytes.count - end
+                    return (String(decoding: heads, as: UTF8.self), String(decoding: content, as: UTF8.self), left)
+                case .malformed: return nil
+                }
+            }
+        }
+        return parser.endsWithStream
+            ? (String(decoding: heads, as: UTF8.self), String(decoding: content, as: UTF8.self), held.count) : nil
+    }
+
+    @Test(
+        "parts are reported as they come, wherever they are cut: all heads, and nothing of the chunked coding",
+        arguments: [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", 1), ("HTTP/1.1 204 No\r\n\r\n", "", 1),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "x", 2),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA;x=y\r\n0123456789\r\n01\r\nz\r\n0\r\nT: v\r\n\r\n",
+                "0123456789z", 1
+            ),
+            ("HTTP/1.1 200 OK\r\n\r\nto the end", "to the end", 1),
+        ] as [(String, String, Int)]
+    )
+    func reportedParts(text: String, content: String, heads: Int) throws {
+        let bytes = Array(text.utf8)
+        for pieces in [[]] + (1..<bytes.count).map({ [$0] }) + [Array(1..<bytes.count)] {
+            let found = try #require(parts(bytes, pieces: pieces))
+            #expect(found.content == content && found.left == 0)
+            #expect(found.heads.split(separator: "HTTP/1.1").count == heads && text.hasPrefix(found.heads))
+        }
     }
 
     @Test(

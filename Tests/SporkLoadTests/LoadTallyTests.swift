@@ -104,13 +104,4 @@ import Testing
         #expect(LoadSweep.fill("{wor{workers}", workers: 3, port: 80) == "{wor3")
         #expect(LoadSweep.fill("plain", workers: 3, port: 80) == "plain")
     }
-
-    @Test("a process's line in /proc is read behind its name, which may look like one")
-    func statistics() throws {
-        let text = "42 (a) R 1 (b) S 1 77 77 0 -1 4194560 10 20 0 0 500 60 7 8 20 0 1 0 100 0"
-        let found = try #require(ProcessStatistics(text: text))
-        #expect(found.group == 77 && found.userTicks == 507 && found.systemTicks == 68)
-        #expect(ProcessStatistics(text: "42 (a) S 1") == nil)
-        #expect(ProcessStatistics(text: "") == nil)
-    }
 }

@@ -300,6 +300,9 @@ int spork_open_read(const char *_Nonnull path);
 /// The width of the terminal behind `descriptor` in columns, or 0 where there is none.
 int spork_terminal_width(int descriptor);
 
+/// The name of an error number, such as "ECONNREFUSED" (strerrorname_np); null for one that has none.
+const char *_Nullable spork_error_name(int number);
+
 // MARK: datagram.c
 
 /// A datagram of many, laid out as struct mmsghdr: where it goes or comes from, its bytes, and how many there were.
