@@ -82,7 +82,7 @@ final class HostileClients {
         spork_reset_signals()
         spork_ignore_signal(SIGINT)
         spork_ignore_signal(SIGPIPE)
-        guard spork_notice_death_of_parent(parent, 2) == 0 else { _exit(1) }
+        guard spork_notice_death_of_parent(parent, 2, 0, nil) == 0 else { _exit(1) }
         do {
             try EventLoop.run {
                 let all = (0..<clients).map { _ in spawn { await live(kind, target, memory) } }

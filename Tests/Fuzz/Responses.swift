@@ -33,6 +33,9 @@ private func answers(_ bytes: [UInt8], cuts: [Int], _ isHead: Bool) -> [String] 
                     start += used
                     found.append("\(status) \(keepsAlive) up to \(start)")
                     return true
+                case .head, .content:
+                    require(false, "parts were reported that nobody wants")
+                    return false
                 case .malformed:
                     found.append("malformed")
                     return false
