@@ -1,6 +1,7 @@
 // spork ctl: asks a running master for something over its control socket and tells what came of it. The requests are the control
 // socket's; see ControlRequest.
 import ArgumentParser
+import Glibc
 import Spork
 import SporkNet
 import SporkPrefork
@@ -15,8 +16,13 @@ struct CtlCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("The socket that the server was given with --control.", valueName: "path"))
-    var control: String
+    @Option(
+        help: ArgumentHelp(
+            "The socket that the server was given with --control; SPORK_CONTROL where this is not given.",
+            valueName: "path"
+        )
+    )
+    var control: String?
 
     @Option(
         help: ArgumentHelp(
@@ -33,13 +39,18 @@ struct CtlCommand: ParsableCommand {
         do { _ = try ControlRequest(line: request.joined(separator: " ")) } catch {
             throw ValidationError(error.reason)
         }
-        guard SocketAddress("unix:\(control)") != nil else {
-            throw ValidationError("'\(control)' is no path of a socket")
+        guard let socket else { throw ValidationError("--control is needed, or SPORK_CONTROL: the socket of the server") }
+        guard SocketAddress("unix:\(socket)") != nil else {
+            throw ValidationError("'\(socket)' is no path of a socket")
         }
     }
 
+    private var socket: String? {
+        control ?? getenv("SPORK_CONTROL").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
     func run() throws {
-        let (path, line, limit) = (control, request.joined(separator: " ") + "\n", timeout.duration)
+        let (path, line, limit) = (socket ?? "", request.joined(separator: " ") + "\n", timeout.duration)
         let verdict = try EventLoop.run { try await Self.ask(line, at: path, within: limit) }
         guard verdict.hasPrefix("ok") else { throw NotDone(reason: String(verdict.dropFirst("failed ".count))) }
         if let said = verdict.split(separator: " ", maxSplits: 1).dropFirst().first { Console.say("\(said)\n") }

@@ -100,10 +100,10 @@ public final class Listener {
     /// The socket's number, to be handed over to another program; -1 once this is closed.
     package var fileDescriptor: Int32 { descriptor }
 
-    /// Has the kernel let nobody in any more, in any process that has the socket: a client that knocks is not answered until the last of them closes
-    /// it, and refused then. Those who are in wait to be accepted.
+    /// Has the kernel let nobody in any more, in any process that has the socket.
     ///
-    /// Of TCP only; a Unix socket whose file is gone lets nobody in either.
+    /// A client that knocks is not answered until the last of them closes it, and refused then. Those who are in wait to be accepted. Of
+    /// TCP only; a Unix socket whose file is gone lets nobody in either.
     package func refuseNewConnections() { if !address.isLocal { _ = spork_refuse_connections(descriptor) } }
 
     /// Has the kernel keep so many connections until they are accepted, from now on (listen(2)).

@@ -116,8 +116,10 @@ nonisolated extension Supervision {
                 actions += discard(row)
             }
         }
+        // Before a program goes back: what is told after that nobody does.
+        if wasPaused { actions += pause(at: now) }
         actions.append(change == .upgrade ? .revert(reason: reason) : .verdict(change, failure: reason))
-        if wasPaused { return actions + pause(at: now) + reloadAgain(at: now) }
+        if isPaused { return actions + reloadAgain(at: now) }
         for (number, slot) in slots.sorted(by: { $0.key < $1.key }) where slot.current == nil && slot.waitsUntil == nil
         {
             actions += fill(number, at: now)

@@ -161,8 +161,8 @@ nonisolated extension Supervision {
         }
         if replacing == process.slot { replacing = nil }
         let rollback = isRolling(process) ? failRollout(what, at: now) : []
-        // The rollback may have filled the slot already.
-        guard slots[process.slot]?.current == nil else { return rollback }
+        // The rollback may have filled the slot already, taken it away, or gone back to a pause.
+        guard let left = slots[process.slot], left.current == nil, !isPaused else { return rollback }
         return rollback + replace(process.slot, failing: failing, at: now)
     }
 

@@ -70,6 +70,8 @@ def test_check_shows_what_holds_and_where_it_comes_from(spork, tmp_path, site):
         ("workers: 4\n", ":1: this is no 'name = value'"),
         ("directory = /nowhere/at/all\n", "serve /nowhere/at/all: no such file or directory"),
         ("user = nobody-of-that-name\n", "find the user nobody-of-that-name:"),
+        ("cpu-affinity = 1000\n", "run on processor 1000: invalid argument"),
+        ("boot-timeout = 0\n", ":1: boot-timeout cannot be '0': a time"),
     ],
 )
 def test_check_names_what_is_wrong(spork, tmp_path, text, complaint):
@@ -223,22 +225,193 @@ def test_a_reload_listens_elsewhere_and_loses_nothing(spork, start, tmp_path, si
     server.stop()
 
 
-def test_connections_that_wait_at_an_address_that_goes_are_answered(spork, start, tmp_path, site):
-    """The queue of a listener that is given up is emptied before it is closed."""
+def test_clients_of_an_address_that_goes_are_answered_or_refused(spork, start, tmp_path, site):
+    """Nobody who has got into the queue of a listener is dropped when it is given up: the last worker that holds it empties it first."""
     server, file, control = configured(start, tmp_path, site)
-    first, second = server.port, free_port()
     template = file.read_text().replace("bind = 127.0.0.1:0", "bind = 127.0.0.1:PORT")
-    for round in range(10):
-        file.write_text(template.replace("PORT", str(second)))
-        reload = subprocess.Popen([spork, "ctl", "--control", control, "reload"])
-        refused, answered = 0, 0
-        while reload.poll() is None or not refused:
+    first, second = server.port, free_port()
+    failures: list[str] = []
+
+    def load(port: int, gone: threading.Event) -> None:
+        while not gone.is_set():
             try:
-                assert get(first) == b"x"
-                answered += 1
+                assert get(port) == b"x"
             except ConnectionRefusedError:
-                refused += 1
-            # Anything else, a reset above all, fails the test.
-        assert reload.returncode == 0 and answered > 0
+                return
+            except Exception as error:
+                failures.append(repr(error))
+                return
+
+    for _ in range(8):
+        gone = threading.Event()
+        loads = [threading.Thread(target=load, args=(first, gone)) for _ in range(8)]
+        for thread in loads:
+            thread.start()
+        file.write_text(template.replace("PORT", str(second)))
+        assert ctl(spork, control, "reload").returncode == 0
+        gone.set()
+        for thread in loads:
+            thread.join(20)
+        wait_until(lambda: refuses(first), what="the address that was given up")
+        assert failures == []
         first, second = second, first
     server.stop()
+
+
+@pytest.mark.parametrize(
+    ("accept", "old", "new", "complaint"),
+    [
+        ("shared", "127.0.0.1:PORT", "0.0.0.0:PORT", "bind, from 127.0.0.1:PORT to 0.0.0.0:PORT, has changed, which needs a restart"),
+        ("reuseport", "127.0.0.1:PORT", "127.0.0.1:0", None),
+        ("reuseport", "127.0.0.1:PORT", "127.0.0.2:PORT", "bind, with accept = reuseport, has changed, which needs a restart"),
+        ("reuseport", "bind = 127.0.0.1:PORT\n", "", "bind, with accept = reuseport, has changed, which needs a restart"),
+    ],
+)
+def test_addresses_that_a_reload_cannot_change(spork, start, tmp_path, site, accept, old, new, complaint):
+    server, file, control = configured(start, tmp_path, site, f"accept = {accept}\n")
+    text = file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{server.port}")
+    old, new = (part.replace("PORT", str(server.port)) for part in (old, new))
+    file.write_text(text.replace(old, new))
+    done = ctl(spork, control, "reload")
+    if complaint is None:
+        assert done.returncode == 0
+    else:
+        assert done.returncode == 1 and complaint.replace("PORT", str(server.port)) in done.stderr
+    assert get(server.port) == b"x"
+    server.stop()
+
+
+def test_a_reload_that_fails_in_its_workers_is_gone_altogether(spork, start, tmp_path, site):
+    """Limits, addresses and the queue's length are as before, also for workers that start later."""
+    server, file, control = configured(start, tmp_path, site, "backlog = 100\n")
+    path = tmp_path / "web.sock"
+    good = file.read_text()
+    # No worker is ready in a millisecond.
+    file.write_text(good.replace("backlog = 100", f"backlog = 7\nboot-timeout = 1ms\nbind = unix:{path}"))
+    done = ctl(spork, control, "reload")
+    assert done.returncode == 1 and "was not ready after 0.001 s" in done.stderr
+    assert not path.exists()
+
+    def queue() -> str:
+        shown = subprocess.run(["ss", "-Hltn", f"sport = :{server.port}"], capture_output=True, text=True, check=True)
+        return shown.stdout.split()[2]
+
+    assert queue() == "100"
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: get(server.port)) == b"x"
+    file.write_text(good.replace("backlog = 100", "backlog = 50"))
+    assert ctl(spork, control, "reload").returncode == 0
+    assert queue() == "50"
+    server.stop()
+
+
+def test_a_refused_upgrade_leaves_a_reload_alone(spork, start, tmp_path, site):
+    server, file, control = configured(start, tmp_path, site)
+    assert ctl(spork, control, "workers", "12").returncode == 0
+    wait_until(lambda: len(server.workers()) == 12, what="twelve workers")
+    port, path = free_port(), tmp_path / "web.sock"
+    file.write_text(file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}\nbind = unix:{path}"))
+    reload = subprocess.Popen([spork, "ctl", "--control", control, "reload"])
+    refused = 0
+    while reload.poll() is None:
+        if "is under way" in ctl(spork, control, "upgrade").stderr:
+            refused += 1
+    assert reload.returncode == 0 and refused > 0
+    assert path.exists() and get(port) == b"x"
+    wait_until(lambda: refuses(server.port), what="the address that was given up")
+    server.stop()
+
+
+def test_a_reload_waits_for_workers_that_come_with_it(spork, start, tmp_path, site):
+    server, file, control = configured(start, tmp_path, site)
+    file.write_text(file.read_text().replace("workers = 2", "workers = 9"))
+    assert ctl(spork, control, "reload").returncode == 0
+    environment = os.environ | {"SPORK_CONTROL": str(control)}
+    status = subprocess.run([spork, "ctl", "status"], capture_output=True, text=True, timeout=20, env=environment)
+    assert "9 of 9 workers serve" in status.stdout
+    server.stop()
+
+
+def test_an_upgrade_follows_the_file(spork, start, tmp_path, site):
+    server, file, control = configured(start, tmp_path, site)
+    path = tmp_path / "web.sock"
+    good = file.read_text()
+    file.write_text(good.replace("workers = 2", "workers = 3") + f"bind = unix:{path}\n")
+    assert ctl(spork, control, "upgrade").returncode == 0
+    assert "3 of 3 workers serve" in ctl(spork, control, "status").stdout and path.exists()
+    # What a running server cannot change, an upgrade cannot either.
+    file.write_text(file.read_text().replace(str(control), str(tmp_path / "other")))
+    done = ctl(spork, control, "upgrade")
+    assert done.returncode == 1 and "control has changed, which needs a restart" in done.stderr
+    assert get(server.port) == b"x"
+    server.stop()
+    assert not path.exists() and not control.exists()
+
+
+def test_an_upgrade_that_fails_goes_back_to_what_was_configured(spork, start, tmp_path, site):
+    """The program that comes back goes by the file as it was, whatever is in it now."""
+    server, file, control = configured(start, tmp_path, site)
+    good = file.read_text()
+    file.write_text(good + "boot-timeout = 1ms\n")
+    done = ctl(spork, control, "upgrade")
+    assert done.returncode == 1 and "was not ready after 0.001 s" in done.stderr
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: get(server.port)) == b"x"
+    wait_until(lambda: len(server.workers()) == 2, what="both workers")
+    file.write_text(good)
+    assert ctl(spork, control, "reload").returncode == 0
+    server.stop()
+
+
+def test_a_paused_server_stays_so_when_a_reload_fails(spork, start, tmp_path, site):
+    server, file, control = configured(start, tmp_path, site)
+    os.kill(server.master, signal.SIGWINCH)
+    wait_until(lambda: not server.workers(), what="no workers")
+    good = file.read_text()
+    file.write_text(good + "boot-timeout = 1ms\n")
+    assert ctl(spork, control, "reload").returncode == 1
+    wait_until(lambda: not server.workers(), what="no workers")
+    assert "0 of 2 workers serve" in ctl(spork, control, "status").stdout
+    file.write_text(good)
+    assert ctl(spork, control, "reload").returncode == 0
+    assert get(server.port) == b"x"
+    server.stop()
+
+
+def test_what_is_no_file_is_not_waited_for(spork, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in [tmp_path / "pipe", tmp_path, "/dev/zero"]:
+        done = check(spork, "--config", path)
+        assert (done.returncode, done.stderr) == (1, f"spork: read {path}: it is no regular file\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"\n\nuser = a\x00b\n", ":3: this is no text in UTF-8"),
+        (b"user = \xe9ric\n", ":1: this is no text in UTF-8"),
+        (b"a" * (1 << 20) + b"\n", "file too large"),
+    ],
+)
+def test_bytes_that_are_no_text(spork, tmp_path, content, complaint):
+    file = tmp_path / "spork.conf"
+    file.write_bytes(content)
+    done = check(spork, "--config", file)
+    assert done.returncode == 1 and complaint in done.stderr
+
+
+def test_a_mark_of_the_encoding_and_windows_line_ends_do_no_harm(spork, tmp_path):
+    file = tmp_path / "spork.conf"
+    file.write_bytes(b"\xef\xbb\xbf# ours\r\nworkers = 3\r\n")
+    done = check(spork, "--config", file)
+    assert done.returncode == 0 and f"# {file}:2" in done.stdout
+
+
+def test_variables_of_others_and_empty_ones(spork, tmp_path):
+    file = tmp_path / "spork.conf"
+    file.write_text("bind = 127.0.0.1:9999\n")
+    others = {"SPORK_WEB_SERVICE_HOST": "10.0.0.1", "SPORK_WEB_PORT": "tcp://10.0.0.1:80", "SPORK_ALLOW_TRACE": "true"}
+    done = check(spork, "--config", file, SPORK_BIND="", SPORK_WORKERS="", SPORK_CONFIG="", **others)
+    assert done.returncode == 0 and "bind = 127.0.0.1:9999" in done.stdout

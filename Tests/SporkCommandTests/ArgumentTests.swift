@@ -10,7 +10,8 @@ import Testing
     func serve() throws {
         for setting in Setting.ofServe where setting.name != "directory" {
             let options = try ServeOptions.parse(["--\(setting.name)", "some value"])
-            let given = options.processes.values.merging(options.http.values) { first, _ in first }.filter {
+            let given = options.processes.values.merging(options.http.values) { first, _ in first }
+                .merging(options.tls.values) { first, _ in first }.filter {
                 !$0.value.isEmpty
             }
             #expect(given == [setting.name: ["some value"]])
@@ -21,8 +22,9 @@ import Testing
     @Test("spork echo has a flag for each of its settings")
     func echo() throws {
         for setting in Setting.ofEcho {
-            let options = try ProcessOptions.parse(["--\(setting.name)", "some value"])
-            #expect(options.values.filter { !$0.value.isEmpty } == [setting.name: ["some value"]])
+            let command = try EchoCommand.parse(["--\(setting.name)", "some value"])
+            let given = command.processes.values.merging(command.tls.values) { first, _ in first }
+            #expect(given.filter { !$0.value.isEmpty } == [setting.name: ["some value"]])
         }
     }
 

@@ -124,6 +124,15 @@ import Testing
     }
 
     @Test(
+        "values are written so that they are read as the same",
+        arguments: ["a", "", " a", "a\t", "a # b", "\"", "a\"#b", "\"q\" x", "\\", "a\\\"", "é"]
+    )
+    func quotes(value: String) throws {
+        let line = "user = \(ConfigurationFile.text(of: value))  # note"
+        #expect(try ConfigurationFile(path: "f", bytes: Array(line.utf8)).entries.map(\.value) == [value])
+    }
+
+    @Test(
         "lines that are no settings",
         arguments: ["workers", "= 4", "work ers = 4", "pid-file = \"/run/x", "pid-file = \"a\" b", "[section]", "a: 4"]
     )
