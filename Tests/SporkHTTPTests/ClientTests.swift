@@ -178,7 +178,7 @@ private func routes() -> Router {
                 let server = try RoutedServer(router)
                 var settings = HTTPClient.Configuration()
                 settings.connectionsPerOrigin = 3
-                settings.placeTimeout = .milliseconds(50)
+                settings.placeTimeout = .milliseconds(500)
                 let client = HTTPClient(settings)
                 let all = (0..<12).map { _ in
                     spawn { try await client.get("\(server.url)/counted").body.string(upTo: 1) }
