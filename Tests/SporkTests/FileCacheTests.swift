@@ -175,14 +175,14 @@ final class TemporaryDirectory {
             try EventLoop.run {
                 let directory = try TemporaryDirectory()
                 defer { directory.remove() }
-                let limits = FileCache.Limits(idleTime: .milliseconds(50))
+                let limits = FileCache.Limits(idleTime: .milliseconds(500))
                 let cache = FileCache(root: directory.descriptor, limits: limits)
                 let large = String(repeating: "x", count: CachedFile.mostInMemory + 1)
                 for name in ["large1", "large2"] {
                     try directory.write(large, to: name)
                     cache.insert(try Self.entry(name, in: directory))
                 }
-                for _ in 0..<300 where cache.openFiles == 2 {
+                for _ in 0..<3000 where cache.openFiles == 2 {
                     #expect(Self.holds(cache, "large2"))
                     try await sleep(for: .milliseconds(10))
                 }
