@@ -1,5 +1,6 @@
 // Watches a server while load is put on it: looks at its processes once a second, at its status and at the machine's queues before
 // and after. The parent of the load processes does this between its own waits; what it costs is measured and told.
+import CSporkShims
 import Glibc
 
 /// A server that is watched.
