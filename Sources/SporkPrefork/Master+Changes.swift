@@ -253,7 +253,8 @@ extension Master {
             }
         }
         handover.pidFile = pidFile?.descriptor ?? -1
-        handover.fixed = settings.fixed
+        // How many descriptors there may be the next program can say itself.
+        handover.fixed = settings.fixed.filter { $0.key != "nofile" }
         let present = plans[supervision.generation] ?? firstPlan
         if case .revert = purpose {
             (handover.configuration, handover.configuredWorkers) = (previousText, previousWorkers)

@@ -175,6 +175,7 @@ public final class Master {
         if let handover {
             scoreboard = try Scoreboard(adopting: handover.scoreboard)
             (lifeline, doorbell) = (handover.lifeline, handover.doorbell)
+            program.close()
             program = Program(path: handover.path, previous: handover.program)
             if handover.control >= 0, let path = settings.controlSocket {
                 control = ControlSocket(path: path, adopting: handover.control, handover.clients)
