@@ -39,7 +39,9 @@ struct CtlCommand: ParsableCommand {
         do { _ = try ControlRequest(line: request.joined(separator: " ")) } catch {
             throw ValidationError(error.reason)
         }
-        guard let socket else { throw ValidationError("--control is needed, or SPORK_CONTROL: the socket of the server") }
+        guard let socket else {
+            throw ValidationError("--control is needed, or SPORK_CONTROL: the socket of the server")
+        }
         guard SocketAddress("unix:\(socket)") != nil else {
             throw ValidationError("'\(socket)' is no path of a socket")
         }

@@ -12,8 +12,8 @@ import Testing
             let options = try ServeOptions.parse(["--\(setting.name)", "some value"])
             let given = options.processes.values.merging(options.http.values) { first, _ in first }
                 .merging(options.tls.values) { first, _ in first }.filter {
-                !$0.value.isEmpty
-            }
+                    !$0.value.isEmpty
+                }
             #expect(given == [setting.name: ["some value"]])
         }
         #expect(try ServeOptions.parse(["site"]).directory == "site")
