@@ -1,5 +1,6 @@
 // The generator's clock, and a timer on it: nanoseconds of CLOCK_MONOTONIC, which never jumps. libev's timers are as coarse as a
-// millisecond; a descriptor that the kernel makes readable at the right moment is not. A timer is waited on by one coroutine.
+// millisecond; a descriptor that the kernel makes readable at the right moment is not. A timer is waited on by one coroutine, or
+// observed by one object.
 import CSporkShims
 import Glibc
 import SporkLoop
@@ -36,25 +37,14 @@ final class LoadTimer {
         return true
     }
 
-    /// The same, but for the last `spinning` nanoseconds the loop does not sleep: it looks at the clock and for input, again and again.
+    /// Has `observer` told when the clock shows `time`, which may have been set before: once, inside the loop's turn.
     ///
-    /// A processor that sleeps takes tens of microseconds to wake up, more in a virtual machine; this costs the processor's time instead.
-    func wait(until time: UInt64, spinning: UInt64, account: any LoadPacerAccount) async -> Bool {
-        guard spinning > 0 else { return await wait(until: time) }
-        guard await wait(until: time - min(time, spinning)) else { return false }
-        var now = LoadClock.now
-        if now >= time { return true }
-        // A moment that has passed: the descriptor is readable, and stays so, which has each turn of the loop look for events and not
-        // wait for them.
-        guard spork_set_timer(descriptor, 1) == 0 else { return false }
-        while now < time {
-            let (before, work) = (now, account.workDone)
-            guard await readiness.readable() == .woken else { return false }
-            now = LoadClock.now
-            if account.workDone == work { account.recordSpinning(now - before) }
-        }
-        return true
-    }
+    /// A moment that has passed is told at the next turn, and until another is set at every turn that it is asked for: the loop does
+    /// not sleep then.
+    func observe(_ observer: any ReadinessObserver) { readiness.observeReading(until: .never, observer) }
+
+    /// Sets the moment to wait for.
+    func set(_ time: UInt64) { _ = spork_set_timer(descriptor, max(time, 1)) }
 
     func close() {
         readiness.close()

@@ -1,6 +1,6 @@
-// Hands out requests when they are due, in an open loop. One coroutine waits for the moments; a connection that has nothing to do
-// waits in its origin's lane, and one that comes from an answer takes what is overdue. What nobody takes is kept: it was due, and it
-// counts.
+// Hands out requests when they are due, in an open loop. The loop tells it when the next moment has come, and so does every connection
+// that has had an answer; a connection that has nothing to do waits in its origin's lane and sends at once, and one that comes from an
+// answer takes what is overdue. What nobody takes is kept: it was due, and it counts.
 import Glibc
 import SporkLoop
 import SporkTasks
@@ -23,10 +23,30 @@ final class LoadPacer {
     private(set) var scheduled = 0
     private(set) var isOver = false
     /// For how many nanoseconds before a moment it does not sleep.
+    ///
+    /// A processor that sleeps takes tens of microseconds to wake up, more in a virtual machine; this costs the processor's time instead.
     private let spinning: UInt64
     // Each URL's lane, and the next URL.
     private let laneOfURL: [Int]
     private var nextURL: Int
+
+    /// How many are handed out before whoever else has something to do has its turn, where it is behind.
+    private static let mostInTurn = 64
+
+    // The present run: from when its moments count, those to come, the next of them, and what the timer was set to for it.
+    private var run: Run?
+    @exclusivity(unchecked) private var due = UInt64.max
+    private let finished = Event()
+    // While it looks at the clock instead of sleeping: since when, and how much the process had done by then.
+    private var spins: (since: UInt64, work: Int)?
+
+    private struct Run {
+        var arrivals: Arrivals
+        let start: UInt64
+        let isCounted: Bool
+        unowned(unsafe) let account: any LoadPacerAccount
+        let timer: LoadTimer
+    }
 
     /// - Parameter first: the number of the URL that comes first, so that processes do not all begin with the same one.
     init(_ origins: [LoadOrigin], first: Int, spinning: UInt64) {
@@ -44,32 +64,76 @@ final class LoadPacer {
     ///   - account: is told of lag and of spinning.
     func run(_ arrivals: Arrivals, from start: UInt64, isCounted: Bool, account: any LoadPacerAccount) async throws {
         let timer = try LoadTimer()
-        defer { timer.close() }
-        var arrivals = arrivals
-        var count = 0
-        while !isOver, let offset = arrivals.next() {
-            let due = start + offset
-            guard await timer.wait(until: due, spinning: spinning, account: account), !isOver else { break }
-            count += 1
-            if isCounted { scheduled += 1 }
-            // Where it is behind it never waits, and would leave nobody else a turn.
-            if count.isMultiple(of: 64) { try await checkpoint() }
-            let isFree = lanes[laneOfURL[nextURL]].add(due, url: nextURL)
-            if !isFree, isCounted { account.recordLag(LoadClock.now - due) }
-            nextURL = nextURL + 1 == laneOfURL.count ? 0 : nextURL + 1
+        run = Run(arrivals: arrivals, start: start, isCounted: isCounted, account: account, timer: timer)
+        finished.clear()
+        defer {
+            (run, due, spins) = (nil, .max, nil)
+            timer.close()
         }
+        if isOver { return }
+        takeNext()
+        handOut(at: LoadClock.now)
+        setTimer()
+        timer.observe(self)
+        try await finished.wait()
     }
 
-    /// Ends it: nothing more is handed out but what a free connection is on its way to.
+    /// Hands out what is due at `now`: for those who have just looked at the clock.
+    @inline(__always)
+    func handOut(at now: UInt64) { if due <= now { handOutSome(at: now) } }
+
+    // Each is sent before the next is looked for, which takes its time.
+    private func handOutSome(at now: UInt64) {
+        var (now, count) = (now, 0)
+        while due <= now, count < Self.mostInTurn, let run {
+            let moment = due
+            takeNext()
+            if run.isCounted { scheduled += 1 }
+            let isFree = lanes[laneOfURL[nextURL]].add(moment, url: nextURL)
+            nextURL = nextURL + 1 == laneOfURL.count ? 0 : nextURL + 1
+            now = LoadClock.now
+            if !isFree, run.isCounted { run.account.recordLag(now - moment) }
+            count += 1
+        }
+        if due < .max { setTimer() }
+    }
+
+    private func takeNext() {
+        guard !isOver, let offset = run?.arrivals.next(), let start = run?.start else {
+            due = .max
+            return finished.set()
+        }
+        due = start + offset
+    }
+
+    private func setTimer() { run?.timer.set(due - min(due, spinning)) }
+
+    private func timerFired() {
+        guard let run else { return }
+        let now = LoadClock.now
+        if let spins, run.account.workDone == spins.work { run.account.recordSpinning(now - spins.since) }
+        handOut(at: now)
+        guard due < .max else { return }
+        // What was handed out may have taken as long as until the next.
+        spins = spinning > 0 && due - min(due, spinning) <= now ? (now, run.account.workDone) : nil
+        run.timer.observe(self)
+    }
+
+    /// Ends it: nothing more is handed out.
     ///
     /// - Returns: when the requests were due that nobody took.
     func end() -> [UInt64] {
         isOver = true
+        due = .max
+        finished.set()
         return lanes.flatMap { $0.end() }
     }
+}
 
-    /// What was meant for free connections that have ended instead, at the very end: when it was due.
-    func takeRest() -> [UInt64] { lanes.flatMap { $0.takeRest() } }
+extension LoadPacer: ReadinessObserver {
+    nonisolated func readinessEnded(_ outcome: Wait.Outcome) {
+        MainActor.assumeIsolated { if outcome == .woken { timerFired() } }
+    }
 }
 
 /// Who keeps account of what a pacer does.
@@ -80,65 +144,4 @@ protocol LoadPacerAccount: AnyObject {
     func recordLag(_ lag: UInt64)
     /// So many nanoseconds were spent on nothing but waiting.
     func recordSpinning(_ time: UInt64)
-}
-
-/// The requests to one origin that are due, and the connections that wait for one.
-final class LoadLane {
-    // From the head on is overdue; what is before was handed out.
-    private var backlog: [LoadPacer.Arrival] = []
-    private var head = 0
-    private let idle = WaitList()
-    private var idleCount = 0
-    private var isOver = false
-
-    /// A request is due; whether a connection is free for it.
-    fileprivate func add(_ due: UInt64, url: Int) -> Bool {
-        let isFree = idleCount > 0
-        backlog.append(.init(due: due, url: url, wasExpected: isFree))
-        if isFree {
-            idleCount -= 1
-            idle.wakeFirst()
-        }
-        return isFree
-    }
-
-    /// The next request that is due, as soon as there is one; nil when the time is over.
-    func next() async -> LoadPacer.Arrival? {
-        while true {
-            if let arrival = takeFirst() { return arrival }
-            if isOver { return nil }
-            idleCount += 1
-            let outcome = await Wait.park(in: idle, for: Wait.Reason("the next request is due"))
-            if outcome == .cancelled { return nil }
-        }
-    }
-
-    fileprivate func end() -> [UInt64] {
-        isOver = true
-        idleCount = 0
-        idle.wakeAll(.closed)
-        let rest = backlog[head...]
-        (backlog, head) = (rest.filter(\.wasExpected), 0)
-        return rest.filter { !$0.wasExpected }.map(\.due)
-    }
-
-    fileprivate func takeRest() -> [UInt64] {
-        defer { (backlog, head) = ([], 0) }
-        return backlog[head...].map(\.due)
-    }
-
-    private func takeFirst() -> LoadPacer.Arrival? {
-        guard head < backlog.count else { return nil }
-        defer {
-            head += 1
-            if head == backlog.count {
-                backlog.removeAll(keepingCapacity: true)
-                head = 0
-            } else if head >= 4096, head * 2 > backlog.count {
-                backlog.removeFirst(head)
-                head = 0
-            }
-        }
-        return backlog[head]
-    }
 }

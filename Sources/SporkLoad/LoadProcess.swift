@@ -1,6 +1,6 @@
-// A load process: forked by LoadRun, one thread, one loop, one coroutine a connection. When its time is over and the last
-// answer has come it writes its tally to the pipe and is gone. What is sent while it warms up is not counted, and neither are the
-// answers to that.
+// A load process: forked by LoadRun, one thread, one loop, and connections that have a coroutine only while they need
+// one. When its time is over and the last answer has come it writes its tally to the pipe and is gone. What is sent while it warms up
+// is not counted, and neither are the answers to that.
 import CSporkShims
 import Glibc
 import Histogram
@@ -40,7 +40,12 @@ final class LoadProcess: LoadPacerAccount {
     /// How long requests that are out are waited for when somebody ends the run.
     private static let patience: Duration = .seconds(1)
 
-    /// How many connections are made at the same time before an open loop begins.
+    /// For an answer, in seconds.
+    let timeout: Double
+
+    /// How many connections are made for the first time at the same time.
+    ///
+    /// What connecting needs for a moment would otherwise be there for all of them at once, and stay.
     private static let preparedAtOnce = 128
 
     // How many requests this process may still send.
@@ -50,7 +55,11 @@ final class LoadProcess: LoadPacerAccount {
     private let number: Int
     private let progress: LoadProgress
     private let timeline: LoadTimeline?
-    private var coroutines: [Coroutine<Void>] = []
+    private var connections: [LoadConnection] = []
+    // How many of them have not ended.
+    private var unfinished = 0
+    private let finished = Event()
+    private var preparing: [Coroutine<Void>] = []
     private var schedulerTimes = SchedulerTimes.own
 
     private init(_ plan: LoadPlan, number: Int, progress: LoadProgress, timeline: LoadTimeline?) throws {
@@ -58,6 +67,7 @@ final class LoadProcess: LoadPacerAccount {
         self.number = number
         self.progress = progress
         self.timeline = timeline
+        timeout = plan.timeout.seconds
         let origins = LoadOrigin.all(of: plan.targets)
         self.origins = origins
         let requests = plan.targets.map(plan.request)
@@ -129,15 +139,15 @@ final class LoadProcess: LoadPacerAccount {
 
     private func run() async {
         // Each process has connections to all origins, and not each the same number of them.
-        let connections = (0..<plan.connections(of: number)).map { index in
+        connections = (0..<plan.connections(of: number)).map { index in
             LoadConnection(self, origin: (index + number) % origins.count)
         }
         isWarmingUp = plan.warmUp > .zero
         start = .max
-        if pacer != nil {
-            // Requests that are due while connections are made would measure that.
-            await prepare(connections)
-        }
+        unfinished = connections.count
+        // Requests that are due while connections are made would measure that. A server that is busy with those that it has may take very
+        // long to accept more.
+        if pacer != nil || plan.keepsAlive { await prepare() }
         if end == .never { end = .fromNow(plan.warmUp + plan.duration) }
         let begun = LoadClock.now
         start = begun + UInt64(plan.warmUp.seconds * 1e9)
@@ -146,27 +156,32 @@ final class LoadProcess: LoadPacerAccount {
             pacer.map { pacer in spawn("pace") { await self.pace(pacer, from: begun) } } ?? spawn("measure lag", probe),
             spawn("report progress", report),
         ]
-        coroutines = connections.map { connection in spawn { await connection.run() } }
-        for coroutine in coroutines { await coroutine.join() }
+        for connection in connections { connection.start() }
+        try? await finished.wait()
         for coroutine in watching { coroutine.cancel() }
         for coroutine in watching { await coroutine.join() }
         writeTimeline(at: LoadClock.now - min(start, LoadClock.now))
         endCounting()
     }
 
-    // Some at a time: what connecting needs for a moment would otherwise be there for all of them at once, and stay.
-    private func prepare(_ connections: [LoadConnection]) async {
+    private func prepare() async {
         let count = min(Self.preparedAtOnce, connections.count)
-        let preparing = (0..<count).map { first in
-            spawn("connect") {
+        preparing = (0..<count).map { first in
+            spawn("connect") { [self] in
                 // Where nobody answers, the requests find out by themselves.
                 for index in stride(from: first, to: connections.count, by: count) {
                     guard await connections[index].prepare() else { return }
                 }
             }
         }
-        coroutines = preparing
         _ = await joinAll(preparing)
+        preparing = []
+    }
+
+    /// One of the connections has nothing more to do.
+    func connectionEnded() {
+        unfinished -= 1
+        if unfinished == 0 { finished.set() }
     }
 
     private func beginCounting() {
@@ -184,7 +199,6 @@ final class LoadProcess: LoadPacerAccount {
     private func endCounting() {
         let after = SchedulerTimes.own
         if isWarmingUp { return tally = LoadTally() }
-        for due in pacer?.takeRest() ?? [] where due >= start { countUnsent(due, at: LoadClock.now) }
         tally.elapsed = Int(LoadClock.now - start)
         let demand = after.running - schedulerTimes.running + after.waiting - schedulerTimes.waiting
         tally.demand = max(0, Int(demand) - tally.spun)
@@ -268,7 +282,8 @@ final class LoadProcess: LoadPacerAccount {
         end = .after(.zero)
         endPacing()
         spawn("end the run", after: isFirst ? Self.patience : .zero) {
-            for coroutine in self.coroutines { coroutine.cancel() }
+            for coroutine in self.preparing { coroutine.cancel() }
+            for connection in self.connections { connection.cancel() }
         }
     }
 

@@ -727,3 +727,21 @@ def test_live_line_has_percentiles(spork: str):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert b"\r\x1b[Kconnecting and warming up" in output
     assert re.search(rb"\r\x1b\[K[01]\.\d s  \d+ requests/s  p50 [\d.]+[mu]s  p99 [\d.]+[mu]s  0 errors  [012] s left", output)
+
+
+def test_memory_of_connections(spork: str, start):
+    """What 1,000 more connections add to the generator's private memory: each less than 2 KiB, idle between its requests or not."""
+    server = start("-w", "1", command="echo")
+
+    def private(count: int) -> int:
+        command = [spork, "bench", f"tcp://127.0.0.1:{server.port}", f"-c{count}", "-t1", "-R500", "-d30s"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                time.sleep(4)
+                child = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+                text = Path(f"/proc/{child}/smaps_rollup").read_text()
+                return sum(int(number) for number in re.findall(r"^Private_\w+: +(\d+) kB", text, re.M)) * 1024
+            finally:
+                process.send_signal(signal.SIGINT)
+
+    assert (private(1200) - private(200)) / 1000 < 2048
