@@ -190,7 +190,9 @@ package.targets.append(
 package.targets.append(
     .executableTarget(
         name: "fuzz-parsers",
-        dependencies: ["SporkHTTP", "SporkNet"],
+        dependencies: [
+            "Spork", "SporkLoad", "SporkHTTP", "SporkNet", .product(name: "Histogram", package: "hdrhistogram-swift"),
+        ],
         path: "Tests/Fuzz",
         exclude: ["corpus", "http.dict"],
         swiftSettings: house

@@ -25,19 +25,22 @@ package nonisolated enum ByteRange: Equatable {
         else { return }
         let set = UnsafeRawBufferPointer(rebasing: value[(length + 1)...])
         var ranges: [Range<Int>] = []
-        var (count, total, isMalformed) = (0, 0, false)
+        var (count, total, isUnfit) = (0, 0, false)
         set.forEachListElement { element in
             count += 1
-            if isMalformed || count > Self.most { return }
+            if isUnfit || count > Self.most { return }
             switch ByteRange.single(element, size: size) {
             case .partial(let range)?:
+                // More than the whole: also of something so long that the sum would not fit.
+                isUnfit = range.count > size - total
+                if isUnfit { return }
                 ranges.append(range)
                 total += range.count
-            case nil: isMalformed = true
+            case nil: isUnfit = true
             default: break
             }
         }
-        guard (1...Self.most).contains(count), !isMalformed, total <= size else { return }
+        guard (1...Self.most).contains(count), !isUnfit else { return }
         ranges = Self.coalesced(ranges)
         self = ranges.isEmpty ? .unsatisfiable : ranges.count == 1 ? .partial(ranges[0]) : .several(ranges)
     }

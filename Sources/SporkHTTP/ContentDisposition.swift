@@ -14,8 +14,7 @@ public nonisolated enum ContentDisposition {
     private static func value(_ kind: String, _ name: String) -> String {
         var fit = ""
         for scalar in name.unicodeScalars {
-            let isControl = scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value)
-            fit.unicodeScalars.append(isControl || scalar == "/" || scalar == "\\" ? "_" : scalar)
+            fit.unicodeScalars.append(scalar.isControlOrLineEnd || scalar == "/" || scalar == "\\" ? "_" : scalar)
         }
         guard !fit.isEmpty else { return kind }
         // Quotes would have to be escaped, and a percent sign is decoded by some that should not.
@@ -34,6 +33,13 @@ public nonisolated enum ContentDisposition {
             }
         }
         return "\(kind); filename=\"\(plain)\"; filename*=UTF-8''\(encoded)"
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether no name of a file should have this: control characters (Unicode's, which has more than ASCII), and ends of lines and paragraphs.
+    nonisolated var isControlOrLineEnd: Bool {
+        value < 0x20 || (0x7F..<0xA0).contains(value) || value == 0x2028 || value == 0x2029
     }
 }
 

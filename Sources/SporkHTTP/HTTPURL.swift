@@ -25,9 +25,10 @@ public nonisolated struct HTTPURL: Hashable, Sendable, LosslessStringConvertible
         case "https": isSecure = true
         default: return nil
         }
-        let afterScheme = text[colon...].dropFirst()
-        guard afterScheme.hasPrefix("//") else { return nil }
-        let rest = afterScheme.utf8.dropFirst(2)
+        // Bytes, not characters: an accent behind a colon or a slash makes it no other one.
+        let afterScheme = text.utf8[colon...].dropFirst()
+        guard afterScheme.starts(with: "//".utf8) else { return nil }
+        let rest = afterScheme.dropFirst(2)
         let end = rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
         guard let (host, port) = Self.split(Array(rest[..<(end ?? rest.endIndex)])) else { return nil }
         self.host = host

@@ -44,6 +44,8 @@ package nonisolated struct MultipartParser {
     private var contentBytes = 0
     private var padding = 0
     private var fields: [Headers.Field] = []
+    // What was refused stays so: whoever asks again must not be told of parts behind it.
+    private var refused: RequestParser.Refusal?
 
     /// A parser for a body with this boundary.
     ///
@@ -61,6 +63,13 @@ package nonisolated struct MultipartParser {
 
     /// Looks at `bytes`: all that have come and are not done with.
     package mutating func advance(over bytes: UnsafeRawBufferPointer) -> Action {
+        if let refused { return .refuse(refused) }
+        let action = step(over: bytes)
+        if case .refuse(let refusal) = action { refused = refusal }
+        return action
+    }
+
+    private mutating func step(over bytes: UnsafeRawBufferPointer) -> Action {
         var used = 0
         while true {
             switch state {
@@ -184,6 +193,8 @@ package nonisolated struct MultipartParser {
     }
 
     private mutating func takeField(_ line: UnsafeRawBufferPointer) -> Action? {
+        // Some boundaries could be names of fields; who looks for boundaries first sees one here.
+        guard !line.starts(with: delimiter[2...]) else { return Self.refusal("a boundary among the fields of a part") }
         guard let colon = line.firstIndex(where: { !$0.isTokenCharacter }), colon > 0, line[colon] == UInt8(ascii: ":")
         else { return Self.refusal("a part's field has no name with a colon behind it") }
         let value = UnsafeRawBufferPointer(rebasing: line[(colon + 1)...]).trimmed

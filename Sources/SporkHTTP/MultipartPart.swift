@@ -22,8 +22,8 @@ public final class MultipartPart: AsyncSequence {
             disposition.value == "form-data", let name = disposition["name"]
         else { throw HTTPError(.badRequest, "a part of the form has no name") }
         // No client of today encodes parts, and whoever asked for the content would get something else (RFC 7578, 4.7).
-        let encoding = headers["Content-Transfer-Encoding"]
-        guard encoding.map({ coding in ["7bit", "8bit", "binary"].contains { coding.isSameField(as: $0) } }) ?? true
+        let encodings = headers.values("Content-Transfer-Encoding")
+        guard encodings.allSatisfy({ coding in ["7bit", "8bit", "binary"].contains { coding.isSameField(as: $0) } })
         else { throw HTTPError(.unsupportedMediaType, "a part of the form is encoded") }
         self.name = Self.decode(name)
         fileName = disposition["filename"].map { Self.lastComponent(Self.decode($0)) }
@@ -93,9 +93,10 @@ public final class MultipartPart: AsyncSequence {
     }
 
     private static func lastComponent(_ name: String) -> String {
-        let bytes = name.utf8.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }).last
-        let fit = bytes.map { $0.filter { !$0.isControl && $0 != 0x09 } } ?? []
-        return fit == [0x2E] || fit == [0x2E, 0x2E] ? "" : String(decoding: fit, as: UTF8.self)
+        let last =
+            name.unicodeScalars.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last ?? Substring.UnicodeScalarView()
+        let fit = String(String.UnicodeScalarView(last.filter { !$0.isControlOrLineEnd }))
+        return fit == "." || fit == ".." ? "" : fit
     }
 }
 

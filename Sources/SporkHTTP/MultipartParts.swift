@@ -66,9 +66,11 @@ final class MultipartReader {
     private var isInPart = false
 
     init(_ body: RequestBody, _ limits: MultipartLimits) throws(HTTPError) {
-        guard let type = body.request.headers["Content-Type"].flatMap(ParameterizedValue.init),
-            type.value == "multipart/form-data"
-        else { throw HTTPError(.unsupportedMediaType, "a form in parts is expected") }
+        // One and no other: with two, others could go by the other's boundary.
+        let types = body.request.headers.values("Content-Type")
+        guard types.count == 1, let type = ParameterizedValue(types[0]), type.value == "multipart/form-data" else {
+            throw HTTPError(.unsupportedMediaType, "a form in parts is expected")
+        }
         guard let boundary = type["boundary"], let parser = MultipartParser(boundary: boundary, limits: limits) else {
             throw HTTPError(.badRequest, "the body's type names no boundary")
         }
@@ -129,7 +131,9 @@ final class MultipartReader {
                 guard let chunk = try await body.readPiece() else {
                     throw HTTPError(.badRequest, "the body ends before its last boundary")
                 }
-                if start == bytes.count { bytes = chunk } else { bytes = bytes[start...] + chunk }
+                // In place: a line may come byte by byte, and what there is of it is not to be copied for each.
+                bytes.removeSubrange(..<start)
+                if bytes.isEmpty { bytes = chunk } else { bytes += chunk }
                 start = 0
             }
         }

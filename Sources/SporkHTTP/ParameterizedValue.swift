@@ -10,7 +10,10 @@ package nonisolated struct ParameterizedValue {
     package let value: String
     private let parameters: [(name: String, value: String)]
 
-    /// Reads a field's value; nil when it is malformed, or has a parameter twice.
+    /// Nobody sends more, and each is compared with all before it.
+    package static var mostParameters: Int { 32 }
+
+    /// Reads a field's value; nil when it is malformed, has a parameter twice, or too many of them.
     package init?(_ field: String) {
         let bytes = Array(field.utf8)
         var position = bytes.firstIndex(of: UInt8(ascii: ";")) ?? bytes.count
@@ -28,7 +31,8 @@ package nonisolated struct ParameterizedValue {
             else { return nil }
             let name = String(decoding: bytes[position..<equals].map(\.inLowerCase), as: UTF8.self)
             position = equals + 1
-            guard let value = Self.value(in: bytes, at: &position), !parameters.contains(where: { $0.name == name })
+            guard parameters.count < Self.mostParameters, let value = Self.value(in: bytes, at: &position),
+                !parameters.contains(where: { $0.name == name })
             else { return nil }
             parameters.append((name, String(decoding: value, as: UTF8.self)))
         }

@@ -120,7 +120,7 @@ package nonisolated struct ResponseHeadParser {
         _ head: inout ResponseHead,
         _ fields: [(name: UnsafeRawBufferPointer, value: [UInt8])]
     ) throws(Malformed) {
-        var (length, codings, saysClose, saysKeepAlive) = (Int?.none, 0, false, false)
+        var (length, codings, saysClose, saysKeepAlive) = (Int?.none, Int?.none, false, false)
         for (name, value) in fields {
             head.headers.add(String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
             if name.isEqualIgnoringCase("content-length") {
@@ -131,13 +131,14 @@ package nonisolated struct ResponseHeadParser {
                 guard length == nil || length == number else { throw Malformed("Content-Length differs from itself") }
                 length = number
             } else if name.isEqualIgnoringCase("transfer-encoding") {
-                var isKnown = true
+                var (isKnown, count) = (true, codings ?? 0)
                 value.withUnsafeBytes { value in
                     value.forEachListElement { coding in
-                        codings += 1
+                        count += 1
                         isKnown = isKnown && coding.isEqualIgnoringCase("chunked")
                     }
                 }
+                codings = count
                 guard isKnown else { throw Malformed("a transfer coding that nobody knows") }
             } else if name.isEqualIgnoringCase("connection") {
                 value.withUnsafeBytes { value in
@@ -155,12 +156,13 @@ package nonisolated struct ResponseHeadParser {
     private func framing(
         of head: ResponseHead,
         _ length: Int?,
-        _ codings: Int
+        _ codings: Int?
     ) throws(Malformed) -> ResponseHead.Framing {
         // Whatever it says: there is no content (RFC 9112, 6.3).
         if method == .head || head.status < 200 || head.status == 204 || head.status == 304 { return .none }
-        if codings > 0 {
-            guard codings == 1 else { throw Malformed("the content is chunked more than once") }
+        if let codings {
+            // With none in the field, some would go by a length beside it, others would not.
+            guard codings == 1 else { throw Malformed("the content is chunked more than once, or by nothing") }
             guard length == nil, head.version == .http11 else {
                 throw Malformed("chunks where there is a length, or in HTTP/1.0")
             }

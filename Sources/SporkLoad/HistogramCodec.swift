@@ -15,6 +15,9 @@ public enum HistogramCodec {
     private static let headerSize = 40
     /// No histogram of three digits needs more.
     private static let mostBytes = 1 << 24
+    /// Who goes through a histogram adds up its counts and all of its values, in 64 bits.
+    private static let mostCounts = 1 << 53
+    static let mostNanoseconds = 1.8e19
 
     /// The histogram of a text; values that are too large for this program's are put into the last place.
     public static func histogram(of text: String) throws(Failure) -> Histogram<UInt64> {
@@ -29,6 +32,7 @@ public enum HistogramCodec {
         let geometry = Geometry(digits: Int(word(plain, 12)), lowest: lowest)
         var histogram = LoadTally.emptyHistogram
         var (index, position) = (0, headerSize)
+        var (counts, nanoseconds) = (0, 0.0)
         while position < plain.count {
             guard let count = number(in: plain, &position) else { throw Failure() }
             if count < 0 {
@@ -36,6 +40,11 @@ public enum HistogramCodec {
                 index += Int(-count)
             } else {
                 guard let value = geometry.value(at: index) else { throw Failure() }
+                guard count <= mostCounts else { throw Failure() }
+                counts += Int(count)
+                // A little more than any value that is counted in the same place.
+                nanoseconds += 1.001 * Double(min(value, 2 * histogram.highestTrackableValue)) * Double(count)
+                guard counts <= mostCounts, nanoseconds < mostNanoseconds else { throw Failure() }
                 if count > 0, !histogram.record(value, count: UInt64(count)) {
                     histogram.record(histogram.highestTrackableValue, count: UInt64(count))
                 }

@@ -10,13 +10,19 @@ public struct LoadMerge {
     /// Merges results that have histograms.
     public init(_ runs: [StoredRun]) throws(StoredRun.Failure) {
         var latencies = LoadTally.emptyHistogram
+        var nanoseconds = 0.0
         for run in runs {
             guard let histogram = run.histogram else {
                 throw StoredRun.Failure(description: "\(run.name): has no histogram, and percentiles cannot be added")
             }
+            // Means are a little less than what the histogram's own sums count with.
+            nanoseconds += histogram.mean * Double(histogram.totalCount) * 1.001
+            guard nanoseconds < HistogramCodec.mostNanoseconds else {
+                throw StoredRun.Failure(description: "\(run.name): more latencies than can be added up")
+            }
             latencies.add(histogram)
         }
-        func sum(_ name: String) -> Int { runs.reduce(0) { $0 + ($1.json[name]?.integer ?? 0) } }
+        func sum(_ name: String) -> Int { runs.reduce(0) { Self.sum($0, $1.json[name]?.integer ?? 0) } }
         // Each machine's rate is its own: their clocks need not agree.
         let rate = runs.reduce(0) { $0 + ($1.rate ?? 0) }
         var errors: [JSONValue.Member] = []
@@ -25,7 +31,7 @@ public struct LoadMerge {
             for member in members {
                 guard let count = member.value.integer else { continue }
                 if let index = errors.firstIndex(where: { $0.name == member.name }) {
-                    errors[index].value = .integer((errors[index].value.integer ?? 0) + count)
+                    errors[index].value = .integer(Self.sum(errors[index].value.integer ?? 0, count))
                 } else {
                     errors.append(.init(member.name, .integer(count)))
                 }
@@ -50,6 +56,12 @@ public struct LoadMerge {
             "latency_histogram": .string(latencies.encodedText),
         ]
         (self.runs, self.latencies, self.rate) = (runs, latencies, rate)
+    }
+
+    // A file can say anything: what does not fit is the most that does.
+    private static func sum(_ first: Int, _ second: Int) -> Int {
+        let (sum, overflows) = first.addingReportingOverflow(second)
+        return overflows ? (first > 0 ? .max : .min) : sum
     }
 
     private let runs: [StoredRun]

@@ -6,24 +6,60 @@ func checkRanges(_ input: FuzzInput) {
     let size = input.choice(below: 4) == 1 ? input.number() & Int.max : input.choice(below: 1 << 16) % 40
     let bytes = input.bytes
     let found = withExactBytes(bytes) { ByteRange($0, size: size) }
-    if case .partial(let range) = found {
-        require(
-            !range.isEmpty && range.lowerBound >= 0 && range.upperBound <= size,
-            "\(text(bytes)) of \(size) is \(range)"
-        )
+    for range in ranges(in: found) {
+        require(!range.isEmpty && range.lowerBound >= 0 && range.upperBound <= size, "\(range) of \(size) bytes")
     }
-    require(
-        found == referenceRange(bytes, size),
-        "\(text(bytes)) of \(size) is \(found), not \(referenceRange(bytes, size))"
-    )
+    let expected = referenceRange(bytes, size)
+    require(found == expected, "\(text(bytes)) of \(size) is \(found), not \(expected)")
+    // Nothing is sent twice.
+    for (index, range) in ranges(in: found).enumerated() {
+        require(!ranges(in: found).dropFirst(index + 1).contains { touch($0, range) }, "\(found) has parts of one")
+    }
 }
 
-/// What RFC 9110, 14.1.2, says, where exactly one range is asked for.
+private func ranges(in found: ByteRange) -> [Range<Int>] {
+    switch found {
+    case .whole, .unsatisfiable: []
+    case .partial(let range): [range]
+    case .several(let ranges): ranges
+    }
+}
+
+private func touch(_ one: Range<Int>, _ other: Range<Int>) -> Bool {
+    one.lowerBound <= other.upperBound && other.lowerBound <= one.upperBound
+}
+
+/// What RFC 9110, 14.1.2 and 14.2, say: those that touch are one, which stands where the first of them did; more than there is are the whole.
 private func referenceRange(_ bytes: [UInt8], _ size: Int) -> ByteRange {
     guard bytes.small.starts(with: "bytes=".utf8) else { return .whole }
     let elements = bytes.dropFirst(6).split(separator: UInt8(ascii: ",")).map(\.withoutBlanks).filter { !$0.isEmpty }
-    guard elements.count == 1 else { return .whole }
-    let ends = elements[0].split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false).map(Array.init)
+    guard (1...ByteRange.most).contains(elements.count) else { return .whole }
+    var left: [Range<Int>] = []
+    for element in elements {
+        switch referenceElement(element, size) {
+        case .partial(let range): left.append(range)
+        case .unsatisfiable: break
+        default: return .whole
+        }
+    }
+    let total = left.reduce(0 as UInt) {
+        $0.addingReportingOverflow(UInt($1.count)).overflow ? .max : $0 + UInt($1.count)
+    }
+    if total > UInt(size) { return .whole }
+    var found: [Range<Int>] = []
+    while !left.isEmpty {
+        var together = left.removeFirst()
+        while let index = left.firstIndex(where: { touch($0, together) }) {
+            let other = left.remove(at: index)
+            together = min(together.lowerBound, other.lowerBound)..<max(together.upperBound, other.upperBound)
+        }
+        found.append(together)
+    }
+    return found.isEmpty ? .unsatisfiable : found.count == 1 ? .partial(found[0]) : .several(found)
+}
+
+private func referenceElement(_ element: [UInt8], _ size: Int) -> ByteRange {
+    let ends = element.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false).map(Array.init)
     guard ends.count == 2, ends.joined().allSatisfy({ (48...57).contains($0) }) else { return .whole }
     // More digits than fit are more than any size.
     func number(_ digits: [UInt8]) -> Int? { digits.isEmpty ? nil : Int(text(digits)) ?? .max }
@@ -96,16 +132,18 @@ private func hexadecimal(_ text: String) -> String {
 
 func checkBase64(_ input: FuzzInput) {
     let bytes = input.bytes
+    require(Base64.decode(base64(bytes)) == bytes, "\(text(base64(bytes))) is not what was encoded")
+    if let decoded = Base64.decode(bytes) { require(base64(decoded) == bytes, "\(text(bytes)) is written otherwise") }
+}
+
+/// Base64 as RFC 4648, 4, has it.
+func base64(_ bytes: [UInt8]) -> [UInt8] {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    func encoded(_ bytes: [UInt8]) -> [UInt8] {
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            let bits = (0..<3).reduce(0) { $0 << 8 | Int($1 < group.count ? group[start + $1] : 0) }
-            text += (0...3).map { $0 <= group.count ? alphabet[bits >> (18 - 6 * $0) & 63] : UInt8(ascii: "=") }
-        }
-        return text
+    var text: [UInt8] = []
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+        let group = bytes[start..<min(start + 3, bytes.count)]
+        let bits = (0..<3).reduce(0) { $0 << 8 | Int($1 < group.count ? group[start + $1] : 0) }
+        text += (0...3).map { $0 <= group.count ? alphabet[bits >> (18 - 6 * $0) & 63] : UInt8(ascii: "=") }
     }
-    require(Base64.decode(encoded(bytes)) == bytes, "\(text(encoded(bytes))) is not what was encoded")
-    if let decoded = Base64.decode(bytes) { require(encoded(decoded) == bytes, "\(text(bytes)) is written otherwise") }
+    return text
 }

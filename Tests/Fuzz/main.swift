@@ -11,14 +11,21 @@ let harnesses: KeyValuePairs<String, (FuzzInput) -> Void> = [
     "base64": checkBase64,
     "chunks": checkChunks,
     "conditions": checkConditions,
+    "configurations": checkConfigurations,
     "cookies": checkCookies,
     "dates": checkDates,
+    "dispositions": checkDispositions,
     "forms": checkForms,
+    "histograms": checkHistograms,
+    "json": checkJSON,
+    "multipart": checkMultipart,
     "paths": checkPaths,
     "ranges": checkRanges,
     "requests": checkRequests,
+    "responseheads": checkResponseHeads,
     "responses": checkResponses,
     "types": checkTypes,
+    "urls": checkURLs,
 ]
 
 // A fuzzer starts itself again without the name; then that is in the environment.

@@ -37,11 +37,14 @@ private func part(_ disposition: String, _ content: String, _ fields: String = "
                     + part("form-data; name=skip", String(repeating: "x", count: 3000))
                     + part("form-data; name=\"f\"; filename=\"C:\\dir\\a%22b.txt\"", "2\n3", "Content-Type: text/x\n")
                     + part("form-data; name=\"a%0D%0Ab%22%41\"; filename=\"../../etc/passwd\"", "")
-                    + part("form-data; name=\"n\"; filename=\"..\"", "4") + "--b--\n"
+                    + part("form-data; name=\"n\"; filename=\"..\"", "4")
+                    + part("form-data; name=\"n\"; filename=\".\u{85}\u{9b}.\u{2028}\"", "5")
+                    + part("form-data; name=\"n\"; filename=\"a\\\u{301}b\u{9b}c\"", "6") + "--b--\n"
                 let answer = try await service.answer(post(body))
                 #expect(
                     answer.hasSuffix(
                         "\r\n\r\none|-|-|1\nskip|-|-|\nf|a\"b.txt|text/x|2\r\n3\na\r\nb\"%41|passwd|-|\nn||-|4\n"
+                            + "n||-|5\nn|\u{301}bc|-|6\n"
                     ),
                     "\(answer)"
                 )
@@ -72,6 +75,22 @@ private func part(_ disposition: String, _ content: String, _ fields: String = "
                     (post(one + "--b--", type: "multipart/form-data; boundary=\"\""), "400"),
                     (post(one + "--b--", type: "multipart/form-data; boundary=b; boundary=c"), "415"),
                     (post(one + "--b--", type: "multipart/mixed; boundary=b"), "415"),
+                    (
+                        post(
+                            one + "--b--",
+                            type: "multipart/form-data; boundary=b\nContent-Type: multipart/form-data; boundary=c"
+                        ), "415"
+                    ),
+                    (
+                        post(
+                            part(
+                                "form-data; name=a",
+                                "MQ==",
+                                "Content-Transfer-Encoding: 8bit\nContent-Transfer-Encoding: base64\n"
+                            ) + "--b--"
+                        ), "415"
+                    ),
+                    (post(part("form-data; name=a" + (0..<32).map { ";a\($0)=" }.joined(), "1") + "--b--"), "400"),
                     (post(one + "--b--", type: "text/plain"), "415"),
                     (post(part("form-data", "1") + "--b--"), "400"), (post("--b\n\n1\n--b--"), "400"),
                     (post(part("attachment; name=a", "1") + "--b--"), "400"),

@@ -101,7 +101,27 @@ private func parseInEveryWay(
         ("--b\r\nA : 1\r\n\r\n", 400), ("--b\r\nA: 1\r\n folded\r\n\r\n", 400), ("--b\r\nA: 1\rB: 2\r\n\r\n", 400),
         ("--b\r\nA: \u{0}\r\n\r\n", 400), ("--b\r\n--b\r\n\r\n", 400), ("--b\r\none\r\n--b--", 400),
         ("--b\r\n\n\r\n", 400), ("--b\r\n\u{e4}: 1\r\n\r\n", 400),
+        // A boundary that could be a field.
+        ("--b\r\n--b: 1\r\n\r\none\r\n--b--", 400), ("--b\r\nA: 1\r\n--bc: 1\r\n\r\none\r\n--b--", 400),
     ]
+
+    @Test(
+        "what was refused stays refused, whatever follows",
+        arguments: ["--bX\r\n--b--", "--b\nA: 1\r\n\r\n", "--b\r\nA\r\n\r\n--b--", "12345678"]
+    )
+    func staysRefused(body: String) throws {
+        var limits = MultipartLimits()
+        limits.preamble = 5
+        var parser = try #require(MultipartParser(boundary: "b", limits: limits))
+        for bytes in [body, body, "\r\n--b--", "--", "\n"] {
+            let action = Array(bytes.utf8).withUnsafeBytes { parser.advance(over: $0) }
+            guard case .refuse = action else {
+                Issue.record("\(bytes) is \(action)")
+                return
+            }
+        }
+        #expect(!parser.isComplete)
+    }
 
     nonisolated static let unfinished = [
         "", "-", "--", "--b", "--b\r\n", "--b\r\nA: 1\r\n", "--b\r\n\r\n", "--b\r\n\r\none", "--b\r\n\r\none\r\n--b",
@@ -184,6 +204,13 @@ private func parseInEveryWay(
             let cuts = (0..<3).map { _ in Int(random.next() % UInt64(bytes.count)) }.sorted()
             #expect(parse(bytes, cutAt: cuts) == whole, "\(bytes)")
         }
+    }
+
+    @Test("as many parameters as anybody sends, and no more: each is compared with the others")
+    func parameterCount() {
+        func value(_ count: Int) -> String { "x" + (0..<count).map { ";a\($0)=\($0)" }.joined() }
+        #expect(ParameterizedValue(value(32))?["a31"] == "31")
+        #expect(ParameterizedValue(value(33)) == nil)
     }
 
     @Test(

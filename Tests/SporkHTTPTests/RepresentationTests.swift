@@ -63,6 +63,8 @@ private func outcome(
                 == .several((0..<16).map { 10 * $0..<10 * $0 + 1 })
         )
         #expect(range("bytes=\(all.joined(separator: ","))", size: 1000) == .whole)
+        // However long the whole is.
+        #expect(range("bytes=0-,0-", size: .max) == .whole)
         // Those that lie behind the end count, too.
         #expect(range("bytes=\(Array(repeating: "5000-", count: 17).joined(separator: ","))", size: 1000) == .whole)
         var random = SeededRandom(seed: 14)
@@ -175,7 +177,7 @@ private func outcome(
             ("../a\\b\r\nSet-Cookie: c", "attachment; filename=\".._a_b__Set-Cookie: c\""),
             ("a'(b)*", "attachment; filename=\"a'(b)*\""),
             ("\u{e4}'(b)*!", "attachment; filename=\"_'(b)*!\"; filename*=UTF-8''%C3%A4%27%28b%29%2A!"),
-            ("\u{85}", "attachment; filename=\"_\""),
+            ("\u{85}", "attachment; filename=\"_\""), ("\u{2028}\u{2029}", "attachment; filename=\"__\""),
         ]
     )
     func downloads(name: String, expected: String) {

@@ -77,6 +77,8 @@ import Testing
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 5\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: ,\r\n\r\n",
             "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         ]
     )
@@ -127,6 +129,7 @@ import Testing
             "http://a:65536/",
             "http://a:x/", "http://a b/", "http://a/ b", "http://a/\r\nHost: b", "http://a\r\n/", "http://a/\u{7F}",
             "http://[::1/", "http://::1/", "http://ü/", "http://[x]/",
+            "http:\u{301}//a", "http:/\u{301}/a", "http://\u{301}a",
         ]
     )
     func notURLs(_ text: String) { #expect(HTTPURL(text) == nil) }

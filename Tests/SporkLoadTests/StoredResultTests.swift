@@ -79,6 +79,29 @@ import Testing
         #expect(throws: HistogramCodec.Failure.self) { try HistogramCodec.histogram(of: "") }
     }
 
+    /// A histogram's text with these counts, as they are encoded.
+    static func text(ofCounts counts: [UInt8]) -> String {
+        func bytes(_ number: UInt32) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
+        let head = [0x1C84_9313, UInt32(counts.count), 0, 3, 0, 1, 0, 1 << 30, 0, 0].flatMap(bytes)
+        let stream = Zlib.stored(head + counts)
+        return Base64.text(of: bytes(0x1C84_9314) + bytes(UInt32(stream.count)) + stream)
+    }
+
+    @Test("counts and latencies that nobody can add up are refused")
+    func tooMany() throws {
+        #expect(try HistogramCodec.histogram(of: Self.text(ofCounts: [4])).totalCount == 2)
+        // Up to nine bytes with seven bits each: 2^62 - 1 once and five times, 2^54, and 2^48 at some 9 s.
+        let most = [0xFE] + [UInt8](repeating: 0xFF, count: 7) + [0x7F]
+        let many: [UInt8] = [UInt8](repeating: 0x80, count: 7) + [0x40]
+        let late: [UInt8] = [0xFF, 0xFF, 0x02] + [UInt8](repeating: 0x80, count: 7) + [0x01]
+        for counts in [most, most + most + most + most + most, many, late] {
+            #expect(throws: HistogramCodec.Failure.self) {
+                let histogram = try HistogramCodec.histogram(of: Self.text(ofCounts: counts))
+                #expect(histogram.totalCount == 0, "it was read")
+            }
+        }
+    }
+
     @Test("streams that are longer than allowed, or damaged, are refused; long ones have several blocks")
     func streams() throws {
         let bytes = (0..<150_000).map { UInt8(truncatingIfNeeded: $0 * 7) }
@@ -159,6 +182,22 @@ import Testing
         let diff = LoadDiff(runs[0], runs[1])
         #expect(diff.rows.first { $0.name == "p99.9" }?.word == "worse" && diff.rows.allSatisfy { $0.name != "p75" })
         #expect(throws: StoredRun.Failure.self) { try LoadMerge(runs) }
+    }
+
+    @Test("what does not fit when it is merged is the most that does, or refused")
+    func tooMuchToMerge() throws {
+        let text = "{\"requests\": \(Int.max), \"errors\": {\"total\": \(Int.max)}, \"latency_microseconds\": {}, "
+        // No latency at all; and 2^21 of an hour each.
+        var hours = LoadTally.emptyHistogram
+        hours.record(3_600_000_000_000, count: 1 << 21)
+        let none = try StoredRun(
+            text + "\"latency_histogram\": \"\(LoadTally.emptyHistogram.encodedText)\"}",
+            name: "a"
+        )
+        let long = try StoredRun(text + "\"latency_histogram\": \"\(hours.encodedText)\"}", name: "b")
+        let merged = try LoadMerge([none, none, long])
+        #expect(merged.json["requests"] == .integer(.max) && merged.json["errors"]?["total"] == .integer(.max))
+        #expect(throws: StoredRun.Failure.self) { try LoadMerge([long, none, long, long]) }
     }
 
     @Test("merging adds what adds up, keeps every latency, and the worst verdict")

@@ -125,7 +125,11 @@ import Testing
 
     @Test(
         "values are written so that they are read as the same",
-        arguments: ["a", "", " a", "a\t", "a # b", "\"", "a\"#b", "\"q\" x", "\\", "a\\\"", "é"]
+        arguments: [
+            "a", "", " a", "a\t", "a # b", "\"", "a\"#b", "\"q\" x", "\\", "a\\\"", "é",
+            // Marks that make one character with a quote, a sign or a blank beside them.
+            "\u{301}", "\u{301}#", " \u{301}", "#\u{600}", "\"\u{301}", "a #\u{301}", "a\t\u{301}\\",
+        ]
     )
     func quotes(value: String) throws {
         let line = "user = \(ConfigurationFile.text(of: value))  # note"

@@ -48,7 +48,7 @@ import Testing
         #expect(SettingText.affinity("off") == ServerSettings.Affinity.none)
         #expect(SettingText.affinity("0,2-4") == .processors([0, 2, 3, 4]))
         #expect(SettingText.text(of: .processors([0, 2, 3, 4])) == "0,2,3,4")
-        for text in ["", ",", "1,", "3-1", "-1", "a", "0-9999"] {
+        for text in ["", ",", "1,", "3-1", "-1", "a", "0-9999", "1--2", "0--0", "+1", "0-+1"] {
             #expect(SettingText.affinity(text) == nil, "\(text)")
         }
     }

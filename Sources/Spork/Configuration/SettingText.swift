@@ -61,9 +61,9 @@ package nonisolated enum SettingText {
         if text == "auto" { return .oneEach }
         var numbers: [Int] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-            let bounds = part.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map { Int($0) }
-            guard let first = bounds.first ?? nil, let last = bounds.last ?? nil, (0...last).contains(first),
-                last < mostProcessors
+            let bounds = part.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { $0.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? Int($0) : nil }
+            guard let first = bounds.first ?? nil, let last = bounds.last ?? nil, first <= last, last < mostProcessors
             else { return nil }
             numbers += first...last
         }
