@@ -1,6 +1,5 @@
 // The options of spork bench about what is measured and looked at: warm-up, schedules, several URLs, answers, objectives, histograms.
 import ArgumentParser
-import Glibc
 import SporkLoad
 import SporkNet
 
@@ -83,9 +82,6 @@ struct BenchChecks: ParsableArguments {
             throw ValidationError("--ledger goes without --verify and --expect-body: each answer is another one")
         }
         if ledger, warmup.duration > .zero { throw ValidationError("--ledger goes without --warmup: it counts all") }
-        if find != nil, slo != nil { throw ValidationError("--find goes without --slo: it has its own objective") }
-        if find != nil, schedule != nil { throw ValidationError("--find goes without --schedule") }
-        if find != nil, hdr != nil || hdrLog != nil { throw ValidationError("--find goes without --hdr and --hdr-log") }
     }
 
     /// What answers have to be.
@@ -104,9 +100,7 @@ struct BenchChecks: ParsableArguments {
         get throws {
             guard let urls else { return [] }
             let lines = try Self.text(of: urls).split(whereSeparator: \.isNewline)
-            return lines.map { $0.filter { $0 != " " && $0 != "\t" && $0 != "\r" } }.filter {
-                !$0.isEmpty && !$0.hasPrefix("#")
-            }
+            return lines.map { String($0.trimmingEnds) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
         }
     }
 
@@ -123,26 +117,14 @@ struct BenchChecks: ParsableArguments {
 
     /// Writes the histograms that were asked for.
     @MainActor func writeHistograms(of result: LoadRun.Result) throws {
-        if let hdr { try Self.write(result.tally.latencies.distributionText, to: hdr) }
+        if let hdr { try ResultFile.write(result.tally.latencies.distributionText, to: hdr) }
         guard let hdrLog else { return }
-        try Self.write(result.tally.latencies.log(start: result.began, length: result.seconds), to: hdrLog)
+        try ResultFile.write(result.tally.latencies.log(start: result.began, length: result.seconds), to: hdrLog)
     }
 
     private static func text(of path: String) throws -> String {
         guard let argument = BodyArgument(argument: "@" + path) else { return "" }
         return String(decoding: try argument.bytes, as: UTF8.self)
-    }
-
-    private static func write(_ text: String, to path: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw SystemError("open", path, number: errno) }
-        defer { close(descriptor) }
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 || errno == EINTR else { throw SystemError("write", path, number: errno) }
-            rest = rest.dropFirst(max(0, count))
-        }
     }
 
     /// A file that says something which cannot be used.
@@ -176,6 +158,14 @@ struct StatusesArgument: ExpressibleByArgument {
     init?(argument: String) {
         guard let statuses = LoadExpectation.statuses(argument) else { return nil }
         self.statuses = statuses
+    }
+}
+
+extension Substring {
+    /// Without spaces at both ends.
+    var trimmingEnds: Substring {
+        let start = drop { $0.isWhitespace }
+        return start.dropLast(start.reversed().prefix { $0.isWhitespace }.count)
     }
 }
 

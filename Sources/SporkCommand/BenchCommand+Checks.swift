@@ -13,13 +13,9 @@ extension BenchCommand {
             if requests != nil || pipelining > 1 { throw ValidationError("--schedule goes without -n and -p") }
         }
         if checks.find != nil {
-            if requests != nil || pipelining > 1 { throw ValidationError("--find goes without -n and -p") }
             if rate?.end != nil { throw ValidationError("--find begins with one rate, not with a ramp") }
         }
         if checks.spin != nil, !isOpenLoop { throw ValidationError("--spin goes with -R, --schedule or --find") }
-        if sweep != nil, checks.find != nil || checks.schedule != nil || checks.urls != nil || addresses.count > 1 {
-            throw ValidationError("--sweep goes without --find, --schedule, --urls and several URLs")
-        }
         if unixSocket != nil, checks.urls != nil || addresses.count > 1 {
             throw ValidationError("--unix-socket goes with one URL")
         }
@@ -65,7 +61,7 @@ extension BenchCommand {
     }
 
     /// Searches for the highest rate at which an objective is met.
-    @MainActor func search(_ objective: LoadObjective, _ plan: LoadPlan) throws {
+    @MainActor func search(_ objective: LoadObjective, _ plan: LoadPlan, watching server: ServerWatch?) throws {
         let isText = format == .text
         if isText {
             var heading = plan
@@ -75,6 +71,8 @@ extension BenchCommand {
         let start = RateSearch(start: rate?.start ?? 100, highest: RateArgument.most)
         let shape = plan.schedule?.shape ?? (rate ?? RateArgument(start: 100)).schedule(arrivals, over: length).shape
         var search = LoadSearch(objective, plan, shape: shape, from: start)
+        search.server = server?.rootProcess
+        SpawnedServer.catchInterrupts()
         let result = try search.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
         Console.say(isText ? LoadSearch.text(of: result) : LoadSearch.json(of: result).text)
         guard let outcome = result.outcome else { throw ExitCode(130) }

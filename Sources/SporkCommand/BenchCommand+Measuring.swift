@@ -7,25 +7,16 @@ extension BenchCommand {
     /// How long silent connections are held without -d.
     private static let silence: Duration = .seconds(1)
 
-    func validateMeasuring() throws {
-        let isSpecial = measure.idle != nil || measure.hostile != nil
-        if sweep != nil, isSpecial || measure.pid != nil || measure.csv != nil {
-            throw ValidationError("--sweep goes without --idle, --hostile, --pid and --csv")
-        }
-        if measure.spawn != nil, unixSocket != nil { throw ValidationError("--spawn goes without --unix-socket") }
-        if isSpecial, requests != nil || unixSocket != nil {
-            throw ValidationError("--idle and --hostile go without -n and --unix-socket")
-        }
-        if isSpecial, url?.hasPrefix("https://") == true { throw ValidationError("--idle and --hostile go with http") }
-    }
-
     /// Runs on a server that is there, or is started for it.
     @MainActor func runOnServer() throws {
         guard let command = measure.spawn else {
             return try run(on: targets, process: measure.watchedProcess())
         }
         SpawnedServer.catchInterrupts()
-        let (server, target) = try SpawnedServer.start(command, url: url)
+        let (server, target): (SpawnedServer, LoadTarget)
+        do { (server, target) = try SpawnedServer.start(command, url: url) } catch is SpawnedServer.Interruption {
+            throw ExitCode(130)
+        }
         defer { server.stop() }
         try run(on: [target], process: ServerWatch(pid: server.process))
     }
@@ -52,21 +43,27 @@ extension BenchCommand {
 
     @MainActor private func hold(_ count: Int, on target: LoadTarget, _ process: ServerWatch?) throws {
         SpawnedServer.catchInterrupts()
-        let idle = IdleConnections(target: target, count: count, silence: duration?.duration ?? Self.silence)
+        let idle = IdleConnections(plan: try plan([target]), count: count, silence: duration?.duration ?? Self.silence)
         let result = try idle.run(watching: process?.rootProcess)
         Console.say(format == .text ? result.text : result.json.text)
         if result.isInterrupted { throw ExitCode(130) }
+        if result.unsuccessful > 0 { Console.complain("\(result.unsuccessful) of the last answers were errors") }
         if result.answered < result.wanted {
             Console.complain(
                 "\(result.wanted - result.answered) of \(result.wanted) connections did not answer at the end"
             )
             throw ExitCode(1)
         }
+        if result.unsuccessful > 0 { throw ExitCode(1) }
     }
 
     @MainActor private func suffer(_ kind: HostileKind, on target: LoadTarget, _ process: ServerWatch?) throws {
         SpawnedServer.catchInterrupts()
-        let hostile = HostileRun(plan: try plan([target]), kind: kind, clients: measure.hostileConnections)
+        let hostile = HostileRun(
+            plan: try plan([target]),
+            kind: kind,
+            clients: measure.hostileConnections ?? MeasureOptions.hostileConnections
+        )
         let result = try hostile.run(watching: process?.rootProcess, showsProgress: LoadRun.canShowProgress)
         Console.say(format == .text ? result.text : result.json.text)
         if result.isInterrupted { throw ExitCode(130) }

@@ -25,12 +25,13 @@ struct BenchCommand: ParsableCommand {
             close: the server ended a used connection while the request was on its way) and the error's name.
 
             --find climbs twice as fast each time, halves what lies between, and measures what it has found once more; a \
-            rate holds when the objective is met and 99 % of the requests that were due were sent in time.
+            rate holds when the objective is met, 99 % of the requests that were due were sent in time, no load process died, \
+            and nothing went wrong, unless the objective has a clause on errors.
 
-            The verdict is ERRORS when anything failed or an answer was an error; GENERATOR-BOUND when a load process \
-            ran or was ready to run for more than 90 % of the time, or when the p99 of its own lag is more than 1 ms \
+            The verdict is ERRORS when anything failed or an answer was an error; GENERATOR-BOUND when the \
+            generator ran out of descriptors or ports, when a load process ran or was ready to run for more than 90 % of the time, or when the p99 of its own lag is more than 1 ms \
             and than a tenth of the latency's; STARVED when connections had no answer or fewer than 90 % of the \
-            requests that should be out were out on average (closed loop), or fewer than 99 % of the requests that were \
+            requests that should be out, less one, were out on average, by Little's law (closed loop), or fewer than 99 % of the requests that were \
             due were sent in time (open loop); else VALID.
 
             --format json prints one object: requests, duration_seconds, requests_per_second; errors by kind and \
@@ -165,22 +166,18 @@ struct BenchCommand: ParsableCommand {
         guard (1...4096).contains(pipelining) else { throw ValidationError("-p takes a number from 1 to 4096") }
         guard requests ?? 1 > 0 else { throw ValidationError("-n takes a number that is not zero") }
         guard method?.isToken ?? true else { throw ValidationError("-m takes a method such as PUT") }
+        try validateModes()
         try validateChecks()
         if rate != nil, requests != nil { throw ValidationError("-R goes without -n: a rate and -d are a number") }
         if rate != nil, pipelining > 1 { throw ValidationError("-R goes without -p") }
         if pipelining > 1, closesConnections { throw ValidationError("-p goes without --no-keepalive") }
-        if sweep != nil, requests != nil || unixSocket != nil {
-            throw ValidationError("--sweep goes without -n and --unix-socket")
-        }
         if rate == nil, arrivals != .constant { throw ValidationError("--arrivals goes with -R") }
         if rate?.end != nil, arrivals != .constant { throw ValidationError("a ramp has constant arrivals") }
-        if rate != nil, sweep != nil { throw ValidationError("--sweep is a closed loop, without -R") }
         switch (sweep, measure.spawn, url) {
         case (nil, nil, nil) where checks.urls == nil: throw ValidationError("a URL is missing")
         case (.some, nil, _): throw ValidationError("--sweep goes with --spawn 'COMMAND with {workers} and {port}'")
         default: break
         }
-        try validateMeasuring()
     }
 
     func run() throws {
@@ -191,16 +188,18 @@ struct BenchCommand: ParsableCommand {
 
     @MainActor func run(on targets: [LoadTarget], watching server: ServerWatch?) throws {
         let plan = try plan(targets)
-        if let find = checks.find { return try search(find, plan) }
+        if let find = checks.find { return try search(find, plan, watching: server) }
         if format == .text { Console.say(LoadSummary.heading(plan)) }
         var run = LoadRun(plan, showsProgress: LoadRun.canShowProgress)
         run.observer = observer(of: server)
+        // From here on a signal ends the run, not this process: whatever comes, the report is printed.
+        SpawnedServer.catchInterrupts()
         let result = try run.run()
         let summary = LoadSummary(plan, result, objective: checks.slo)
         Console.say(format == .text ? summary.text : summary.json.text)
         try checks.writeHistograms(of: result)
         try writeFiles(summary)
-        if result.isInterrupted { throw ExitCode(130) }
+        if result.isInterrupted || SpawnedServer.isInterrupted { throw ExitCode(130) }
         if result.tally.responses == 0 {
             Console.complain("\(plan.target.url) gave no answer")
             throw ExitCode(1)
@@ -233,11 +232,13 @@ struct BenchCommand: ParsableCommand {
         SpawnedServer.catchInterrupts()
         var plan = LoadPlan(target: target, connections: connections, processes: processes, duration: length)
         try fill(&plan)
+        try fillChecks(&plan)
         let sweep = LoadSweep(command: command, workers: argument.workers, plan: plan)
         let isText = format == .text
-        let rows = try sweep.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
+        let (rows, failure) = sweep.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
         Console.say(isText ? sweep.scalingText(rows) : sweep.json(rows).text)
         if let path = measure.html { try ResultFile.write(HTMLReport.page(of: sweep, rows), to: path) }
+        if let failure { throw failure }
         if rows.count < argument.workers.count || rows.contains(where: \.result.isInterrupted) { throw ExitCode(130) }
         if rows.contains(where: { $0.result.tally.responses == 0 }) {
             Console.complain("a server gave no answer")

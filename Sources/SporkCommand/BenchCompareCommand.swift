@@ -94,10 +94,11 @@ struct BenchCompareCommand: ParsableCommand {
         comparison.rounds = rounds
         comparison.fixedRate = rate?.start
         let isText = format == .text
-        let result = try comparison.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
+        let result = comparison.run(showsProgress: LoadRun.canShowProgress) { if isText { Console.say($0) } }
         Console.say(isText ? result.text : result.json.text)
         if let html { try ResultFile.write(HTMLReport.page(of: result), to: html) }
         if result.isInterrupted { throw ExitCode(130) }
+        if let failure = result.failure { throw failure }
         if result.hasFailed {
             Console.complain("a server gave errors or no answer")
             throw ExitCode(1)

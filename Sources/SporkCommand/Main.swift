@@ -1,8 +1,9 @@
 // The command line's entrance: finds the subcommand, runs it, and turns whatever goes wrong into one line and an exit code.
-// 0 it went well, 1 it could not be done, 2 it was called wrongly, 130 it was interrupted.
+// 0 it went well, 1 it could not be done, 2 it was called wrongly, 3 what was asked for was missed, 130 it was interrupted.
 import ArgumentParser
 import Glibc
 import Spork
+import SporkNet
 
 @main
 enum Main {
@@ -38,19 +39,27 @@ struct SporkCommand: ParsableCommand {
 
 enum Console {
     /// Writes to standard output, unbuffered: nothing is left to be written twice after a fork.
-    static func say(_ text: String) { put(text, to: STDOUT_FILENO) }
+    ///
+    /// Ends this process with exit code 1 when that fails: what nobody can read is no success.
+    static func say(_ text: String) {
+        guard let number = put(text, to: STDOUT_FILENO) else { return }
+        complain("\(SystemError("write", "standard output", number: number))")
+        Glibc.exit(1)
+    }
 
     /// One line on standard error.
-    static func complain(_ text: String) { put("spork: \(text)\n", to: STDERR_FILENO) }
+    static func complain(_ text: String) { _ = put("spork: \(text)\n", to: STDERR_FILENO) }
 
-    private static func put(_ text: String, to descriptor: Int32) {
+    // The error's number, or nil when all is out.
+    private static func put(_ text: String, to descriptor: Int32) -> Int32? {
         var text = text
-        text.withUTF8 { bytes in
+        return text.withUTF8 { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {
                 let count = write(descriptor, UnsafeBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
+                if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return errno }
             }
+            return nil
         }
     }
 }

@@ -34,8 +34,11 @@ struct MeasureOptions: ParsableArguments {
     )
     var hostile: HostileKind?
 
-    @Option(help: ArgumentHelp("How many of them.", valueName: "number"))
-    var hostileConnections = 100
+    @Option(help: ArgumentHelp("How many of them. (default: 100)", valueName: "number"))
+    var hostileConnections: Int?
+
+    /// How many bad clients there are where nobody says.
+    static let hostileConnections = 100
 
     @Option(help: ArgumentHelp("Write a row for each second.", valueName: "file"))
     var csv: String?
@@ -50,16 +53,10 @@ struct MeasureOptions: ParsableArguments {
         guard (1...1_000_000).contains(idle ?? 1) else {
             throw ValidationError("--idle takes a number from 1 to 1000000")
         }
-        guard (1...10_000).contains(hostileConnections) else {
+        guard (1...10_000).contains(hostileConnections ?? Self.hostileConnections) else {
             throw ValidationError("--hostile-connections takes a number from 1 to 10000")
         }
         if let spawn, !spawn.contains("{port}") { throw ValidationError("the command of --spawn has no {port}") }
-        if csv != nil, idle != nil || hostile != nil {
-            throw ValidationError("--csv goes without --idle and --hostile")
-        }
-        if html != nil, idle != nil || hostile != nil {
-            throw ValidationError("--html goes without --idle and --hostile")
-        }
     }
 
     /// The server to watch that runs already; nil for none.

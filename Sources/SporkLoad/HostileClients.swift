@@ -43,6 +43,7 @@ final class HostileClients {
 
     /// Starts them.
     init(_ kind: HostileKind, clients: Int, target: LoadTarget) throws {
+        try DescriptorLimit.allow(clients)
         let map = mmap(nil, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
         guard let map, map != MAP_FAILED else { throw SystemError("map memory", number: errno) }
         memory = map.assumingMemoryBound(to: UInt64.self)
@@ -80,7 +81,7 @@ final class HostileClients {
         _ parent: pid_t
     ) -> Never {
         spork_reset_signals()
-        spork_ignore_signal(SIGINT)
+        for number in [SIGINT, SIGHUP, SIGQUIT] { spork_ignore_signal(number) }
         spork_ignore_signal(SIGPIPE)
         guard spork_notice_death_of_parent(parent, 2, 0, nil) == 0 else { _exit(1) }
         do {

@@ -26,6 +26,8 @@ public struct IdleConnections {
         public var opened = 0
         /// How many of them answered again at the end.
         public var answered = 0
+        /// How many of these answers had a bad status.
+        public var unsuccessful = 0
         /// Why one could not be opened.
         var failure: String?
         /// How long all were silent, in seconds.
@@ -42,33 +44,35 @@ public struct IdleConnections {
     /// How many connections one address of this machine makes; the kernel has some 28,000 ports for each.
     private static let mostOfOneSource = 20_000
 
-    private let target: LoadTarget
+    private let plan: LoadPlan
+    private var target: LoadTarget { plan.target }
     private let count: Int
     private let silence: Duration
 
     /// - Parameters:
+    ///   - plan: what is asked for, and how.
     ///   - count: how many connections.
     ///   - silence: how long all of them say nothing in the end.
-    public init(target: LoadTarget, count: Int, silence: Duration) {
-        (self.target, self.count, self.silence) = (target, count, silence)
+    public init(plan: LoadPlan, count: Int, silence: Duration) {
+        (self.plan, self.count, self.silence) = (plan, count, silence)
     }
 
     /// Opens them, waits, asks all again, and closes them.
     ///
     /// - Throws: `SystemError` when so many descriptors are not allowed.
     public func run(watching pid: Int32?) throws -> Result {
-        try Self.allowDescriptors(count + 64)
+        try DescriptorLimit.allow(count)
         var result = Result()
         result.wanted = count
         // Room that grows later would look like the connections' memory.
         var connections: [PlainConnection] = []
         connections.reserveCapacity(count)
         defer { for connection in connections { connection.close() } }
-        let request = LoadPlan(target: target, connections: 1, processes: 1, duration: .zero).request(to: target)
+        let (request, isHead) = (plan.request, plan.method == "HEAD")
         // What a server makes for its first requests is not a connection's.
         for _ in 0..<Self.warming {
             guard let connection = try? PlainConnection(to: target.address) else { break }
-            _ = connection.ask(request)
+            _ = connection.ask(request, isHead: isHead)
             connection.close()
         }
         result.steps.append(step(0, pid))
@@ -78,7 +82,9 @@ public struct IdleConnections {
                 do {
                     let connection = try PlainConnection(to: target.address, from: source(of: connections.count))
                     connections.append(connection)
-                    if connection.ask(request) == nil { result.failure = "no answer on a new connection" }
+                    if connection.ask(request, isHead: isHead) == nil {
+                        result.failure = "no answer on a new connection"
+                    }
                 } catch {
                     result.failure = "\(error)"
                 }
@@ -94,17 +100,12 @@ public struct IdleConnections {
         Interrupt.pause(milliseconds: Int32(clamping: Int(silence.seconds * 1000)))
         result.silence = silence.seconds
         for connection in connections where !Interrupt.hasCome {
-            if let answer = connection.ask(request), (200..<400).contains(answer.status) { result.answered += 1 }
+            guard let answer = connection.ask(request, isHead: isHead) else { continue }
+            result.answered += 1
+            if !(200..<400).contains(answer.status) { result.unsuccessful += 1 }
         }
         result.isInterrupted = Interrupt.hasCome
         return result
-    }
-
-    private static func allowDescriptors(_ count: Int) throws(SystemError) {
-        var limit = rlimit()
-        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur >= count { return }
-        let failure = -spork_limit_descriptors(UInt64(count))
-        guard failure == 0 else { throw SystemError("allow \(count) descriptors", number: failure) }
     }
 
     private func source(of number: Int) -> SocketAddress? {
@@ -161,6 +162,7 @@ extension IdleConnections.Result {
             lines.append("Generator memory per connection: \(size) bytes")
         }
         lines.append("\(answered) of \(opened) answered again after \(LoadText.fixed(silence, 1)) s of silence")
+        if unsuccessful > 0 { lines.append("\(unsuccessful) of these answers were errors") }
         if isInterrupted { lines.append("Interrupted: this is what there was until then") }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -181,6 +183,7 @@ extension IdleConnections.Result {
         return [
             "idle": [
                 "wanted": .integer(wanted), "opened": .integer(opened), "answered_at_end": .integer(answered),
+                "errors_at_end": .integer(unsuccessful),
                 "failure": failure.map { .string($0) } ?? .null, "silence_seconds": .number(silence),
                 "interrupted": .boolean(isInterrupted), "steps": .array(rows), "server_pss": line(\.proportional),
                 "server_private": line(\.exclusive), "generator": line(\.own),

@@ -8,9 +8,19 @@ private nonisolated(unsafe) var isInterrupted = false
 
 /// Whether somebody wants an end.
 nonisolated enum Interrupt {
-    /// From now on INT and TERM are noted, and do not end this process.
+    /// What counts as one: Ctrl-C, Ctrl-\, the terminal's end and kill; but not a hang-up that somebody has this process ignore (nohup).
+    static var signals: [Int32] {
+        [SIGINT, SIGTERM]
+            + [SIGHUP, SIGQUIT].filter { number in
+                var action = sigaction()
+                sigaction(number, nil, &action)
+                return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) != 1
+            }
+    }
+
+    /// From now on these signals are noted, and do not end this process.
     static func `catch`() {
-        for number in [SIGINT, SIGTERM] { signal(number) { _ in isInterrupted = true } }
+        for number in signals { signal(number) { _ in isInterrupted = true } }
     }
 
     /// Whether one has come.

@@ -105,6 +105,7 @@ extension LoadComparison.Result {
             lines += [words(index, .rate), words(index, .cost)].compactMap { $0 }
         }
         if isInterrupted { lines.append("Interrupted: this is what there was until then") }
+        if let failure { lines.append("Failed: \(failure); this is what there was until then") }
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -123,7 +124,10 @@ extension LoadComparison.Result {
             return quantity == .rate ? "\(name) and A are not compared: \(errors(index) + errors(0)) errors" : nil
         }
         guard let finding = finding(index, quantity) else {
-            return quantity == .cost ? "\(name), CPU: not known, a server was not started here" : nil
+            guard quantity == .cost else { return nil }
+            let isForeign = contenders[index].isURL || contenders[0].isURL
+            return "\(name), CPU: not known, "
+                + (isForeign ? "a server was not started here" : "not measured in every round")
         }
         let verdict =
             switch (finding.finding, quantity) {
@@ -132,8 +136,22 @@ extension LoadComparison.Result {
             case (.higher, .cost): "\(name) needs more CPU than A"
             case (.lower, .cost): "\(name) needs less CPU than A"
             case (.noDifference, _): "\(name) and A: no detectable difference"
+            case (.undecided, _): "\(name) and A: not decided"
             }
+        let bound = boundTurns(index, quantity)
         return "\(verdict), \(what): x \(Self.text(finding))" + (isSame(index) == false ? ", but answers differ" : "")
+            + (bound > 0 ? "; the generator was the limit in \(bound) of \(rounds.count * 2) turns" : "")
+    }
+
+    /// In how many turns of a contender and of the first one the generator was the limit: a difference may not show in them.
+    func boundTurns(_ index: Int, _ quantity: Quantity) -> Int {
+        let part = quantity == .rate ? 0 : 1
+        return rounds.reduce(0) { sum, turns in
+            sum
+                + [turns[0], turns[index]].count {
+                    part < $0.verdicts.count && $0.verdicts[part] == LoadVerdict.Word.generatorBound.rawValue
+                }
+        }
     }
 
     /// All of it as an object.
@@ -156,6 +174,7 @@ extension LoadComparison.Result {
                 "same_content": isSame(index).map { .boolean($0) } ?? .null,
                 "errors": .integer(errors(index)), Quantity.rate.rawValue: numbers(values(index, .rate)),
                 Quantity.cost.rawValue: numbers(values(index, .cost)),
+                "verdicts": .array(rounds.map { .array($0[index].verdicts.map { .string($0) }) }),
                 "rate": index > 0 ? object(finding(index, .rate)) : .null,
                 "rate_verdict": (index > 0 ? words(index, .rate) : nil).map { .string($0) } ?? .null,
                 "cpu": index > 0 ? object(finding(index, .cost)) : .null,
@@ -166,6 +185,7 @@ extension LoadComparison.Result {
             // A number of JSON's is no longer exact beyond 2^53.
             "seed": .string("\(seed)"), "rounds_wanted": .integer(wantedRounds), "rounds": .integer(rounds.count),
             "fixed_rate": .number(fixedRate), "interrupted": .boolean(isInterrupted),
+            "failure": failure.map { .string("\($0)") } ?? .null,
             "orders": .array(orders.map { .array($0.map { .integer($0) }) }), "contenders": .array(rows),
             "noise": ["rate": object(noise(.rate)), "cpu": object(noise(.cost))],
         ]

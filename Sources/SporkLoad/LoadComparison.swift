@@ -47,6 +47,8 @@ public struct LoadComparison {
         var orders: [[Int]] = []
         /// Whether a signal ended it.
         public var isInterrupted = false
+        /// What ended it before its time, if anything did.
+        public var failure: (any Error)?
     }
 
     /// Who takes part; the first one is what others are compared with.
@@ -66,8 +68,19 @@ public struct LoadComparison {
     }
 
     /// Runs it and tells `report` line by line how it goes.
-    public func run(showsProgress: Bool, report: (String) -> Void) throws -> Result {
+    public func run(showsProgress: Bool, report: (String) -> Void) -> Result {
         var result = Result()
+        do { try run(&result, showsProgress, report) } catch is SpawnedServer.Interruption {
+            result.isInterrupted = true
+        } catch {
+            // The rounds that are whole are still worth something.
+            result.failure = error
+        }
+        result.isInterrupted = result.isInterrupted || Interrupt.hasCome
+        return result
+    }
+
+    private func run(_ result: inout Result, _ showsProgress: Bool, _ report: (String) -> Void) throws {
         (result.contenders, result.seed, result.wantedRounds) = (contenders, seed, rounds)
         var random = SplitMix(state: seed)
         report("seed \(seed), \(rounds) rounds of \(LoadText.duration(plan.duration)) twice each\n")
@@ -92,8 +105,6 @@ public struct LoadComparison {
             result.rounds.append(turns)
             result.orders.append(order)
         }
-        result.isInterrupted = result.isInterrupted || Interrupt.hasCome
-        return result
     }
 
     private static func half(_ rate: Double) -> Double { max(1, (rate / 2).rounded(.down)) }

@@ -1,5 +1,6 @@
 // What went wrong with requests, by the phase in which it did and the reason, each with its first and its last moment. Pure; a load
 // process fills one, the parent adds them up, the report prints them.
+import Glibc
 
 /// Failures by phase and reason.
 public struct LoadIncidents: Equatable {
@@ -53,6 +54,12 @@ public struct LoadIncidents: Equatable {
     /// In the order of the phases, the frequent ones first.
     public var entries: [Entry] {
         found.sorted { ($0.phase.rawValue, -$0.count, $0.reason.code) < ($1.phase.rawValue, -$1.count, $1.reason.code) }
+    }
+
+    /// Requests that failed because the generator, or its machine, had no more descriptors, ports or memory for sockets.
+    var ownFailures: Int {
+        let numbers: [Reason] = [.system(EMFILE), .system(ENFILE), .system(EADDRNOTAVAIL), .system(ENOBUFS)]
+        return found.reduce(0) { $0 + (numbers.contains($1.reason) ? $1.count : 0) }
     }
 
     // There are a few kinds at most, so a search is short; and it happens only where something has failed.

@@ -9,7 +9,7 @@ public nonisolated struct LoadObjective: Equatable, Sendable {
         /// A latency in nanoseconds: of an open loop from the moment at which a request was due.
         case percentile(Double)
         case mean, minimum, maximum
-        /// The part of all requests that went wrong, in per cent.
+        /// The part of all requests that went wrong, in per cent; of an open loop those that were never sent are among them.
         case errorShare
         /// How many went wrong.
         case errors
@@ -44,6 +44,9 @@ public nonisolated struct LoadObjective: Equatable, Sendable {
         public var relation: Relation
         /// With what: nanoseconds, per cent, requests a second or a number.
         public var bound: Double
+
+        /// Whether it says how many requests may go wrong.
+        public var isAboutErrors: Bool { measure == .errors || measure == .errorShare }
     }
 
     /// A clause with what was measured.
@@ -135,16 +138,22 @@ public nonisolated struct LoadObjective: Equatable, Sendable {
 
 extension LoadObjective {
     /// Each clause with what a run has given.
-    public func findings(in tally: LoadTally, requestsPerSecond: Double) -> [Finding] {
-        clauses.map { Finding(clause: $0, value: Self.value(of: $0.measure, tally, requestsPerSecond)) }
+    ///
+    /// Where a load process died its part is missing: nothing was measured then, and everything is missed.
+    public func findings(in result: LoadRun.Result, requestsPerSecond: Double) -> [Finding] {
+        clauses.map { clause in
+            let value = result.lostProcesses > 0 ? nil : Self.value(of: clause.measure, result.tally, requestsPerSecond)
+            return Finding(clause: clause, value: value)
+        }
     }
 
     private static func value(of measure: Measure, _ tally: LoadTally, _ rate: Double) -> Double? {
-        let (latencies, total) = (tally.latencies, tally.responses + tally.failureCount)
+        // What was due and never sent is somebody's request that was not served.
+        let (latencies, total) = (tally.latencies, tally.responses + tally.failureCount + tally.unsent)
         switch measure {
         case .rate: return rate
         case .errors: return Double(tally.errorCount)
-        case .errorShare: return total > 0 ? Double(tally.errorCount) * 100 / Double(total) : nil
+        case .errorShare: return total > 0 ? Double(tally.errorCount + tally.unsent) * 100 / Double(total) : nil
         default: break
         }
         guard latencies.totalCount > 0, tally.responses > 0 else { return nil }

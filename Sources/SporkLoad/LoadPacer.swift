@@ -52,7 +52,9 @@ final class LoadPacer {
     init(_ origins: [LoadOrigin], first: Int, spinning: UInt64) {
         lanes = origins.map { _ in LoadLane() }
         let count = origins.reduce(0) { $0 + $1.urls.count }
-        laneOfURL = (0..<count).map { url in origins.firstIndex { $0.urls.contains(url) } ?? 0 }
+        var lane = [Int](repeating: 0, count: count)
+        for (number, origin) in origins.enumerated() { for url in origin.urls { lane[url] = number } }
+        laneOfURL = lane
         nextURL = first % count
         self.spinning = spinning
     }

@@ -160,7 +160,9 @@ final class LoadProcess: LoadPacerAccount {
         try? await finished.wait()
         for coroutine in watching { coroutine.cancel() }
         for coroutine in watching { await coroutine.join() }
-        writeTimeline(at: LoadClock.now - min(start, LoadClock.now))
+        // One look at the clock: a run that ends while it warms up ends before counting would have begun.
+        let now = LoadClock.now
+        writeTimeline(at: now - min(start, now))
         endCounting()
     }
 

@@ -1,5 +1,6 @@
 // How far each load process is, in memory that they share with the parent: one row a process, written by its owner only.
 // Read for the live line while the run goes on; results travel by pipe. Torn or late reads would only blur that line.
+import CSporkShims
 import Glibc
 import Histogram
 
@@ -12,13 +13,14 @@ struct LoadProgress {
         var latencies = LivePercentiles()
     }
 
-    // A row: whether it counts, answers, failures; then from the second cache line on, latencies in coarse buckets. Whole cache lines, so
+    // A row: whether it counts, answers, failures, the moment at which these were so; then from the second cache line on, latencies in coarse buckets. Whole cache lines, so
     // that owners do not slow one another down.
     private static let firstBucket = 64
     private static let rowSize = firstBucket + (LivePercentiles.buckets * MemoryLayout<UInt32>.size + 63) / 64 * 64
 
     private let memory: UnsafeMutableRawPointer
     private let rows: Int
+    private let begun: (in: Int32, out: Int32)
     /// Whether somebody looks at the latencies, which cost something to bring here.
     let isWatched: Bool
 
@@ -30,18 +32,33 @@ struct LoadProgress {
         guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
             memory != MAP_FAILED
         else { return nil }
+        var ends: [Int32] = [-1, -1]
+        let failure = -spork_pipe(&ends)
+        guard failure == 0 else {
+            munmap(memory, size)
+            errno = failure
+            return nil
+        }
         self.memory = memory
+        begun = (ends[0], ends[1])
     }
 
     private func start(of row: Int) -> UnsafeMutableRawPointer { memory + row * Self.rowSize }
 
     /// The calling process counts from now on.
-    func begin(row: Int) { start(of: row).storeBytes(of: 1, as: Int.self) }
+    func begin(row: Int) {
+        // What came while it warmed up does not count.
+        update(row: row, responses: 0, failures: 0)
+        start(of: row).storeBytes(of: 1, as: Int.self)
+        // Whoever waits for all of them hears of it at once.
+        _ = write(begun.out, "1", 1)
+    }
 
     /// The calling process's row.
     func update(row: Int, responses: Int, failures: Int) {
         start(of: row).storeBytes(of: responses, toByteOffset: 8, as: Int.self)
         start(of: row).storeBytes(of: failures, toByteOffset: 16, as: Int.self)
+        start(of: row).storeBytes(of: LoadClock.now, toByteOffset: 24, as: UInt64.self)
     }
 
     /// The calling process's latencies so far.
@@ -57,8 +74,11 @@ struct LoadProgress {
     /// Whether all processes count.
     var isCounting: Bool { (0..<rows).allSatisfy { start(of: $0).load(as: Int.self) == 1 } }
 
-    /// One process's counts so far.
-    func responses(row: Int) -> Int { start(of: row).load(fromByteOffset: 8, as: Int.self) }
+    /// One process's answers, and the moment at which it had so many, on the generator's clock.
+    func responses(row: Int) -> (count: Int, moment: UInt64) {
+        let start = start(of: row)
+        return (start.load(fromByteOffset: 8, as: Int.self), start.load(fromByteOffset: 24, as: UInt64.self))
+    }
 
     /// All processes' counts so far.
     var total: Total {
@@ -75,7 +95,20 @@ struct LoadProgress {
         return total
     }
 
-    func unmap() { munmap(memory, rows * Self.rowSize) }
+    /// Becomes readable whenever a process begins to count.
+    var begins: Int32 { begun.in }
+
+    /// Takes what has made it readable.
+    func takeBegins() {
+        var bytes = [UInt8](repeating: 0, count: 1024)
+        _ = read(begun.in, &bytes, bytes.count)
+    }
+
+    func unmap() {
+        munmap(memory, rows * Self.rowSize)
+        close(begun.in)
+        close(begun.out)
+    }
 }
 
 /// Latencies in buckets that are coarse enough to be looked at several times a second.

@@ -5,7 +5,7 @@ import Glibc
 struct LoadReportPipe {
     /// What ended a wait.
     enum News {
-        case signal, other
+        case signal, begin, other
     }
 
     private let pid: pid_t
@@ -38,17 +38,20 @@ struct LoadReportPipe {
         waitpid(pid, nil, 0)
     }
 
-    /// Waits for reports and signals, a limited time.
+    /// Waits for reports, signals and processes that begin to count, a limited time.
     ///
     /// Nil when all reports are in.
-    static func wait(for reports: inout [LoadReportPipe], signals: Int32, milliseconds: Int32) -> News? {
+    static func wait(for reports: inout [LoadReportPipe], signals: Int32, begins: Int32, milliseconds: Int32) -> News? {
         let open = reports.indices.filter { reports[$0].descriptor >= 0 }
         if open.isEmpty { return nil }
         var requests = open.map { pollfd(fd: reports[$0].descriptor, events: Int16(POLLIN), revents: 0) }
-        requests.append(pollfd(fd: signals, events: Int16(POLLIN), revents: 0))
+        for descriptor in [signals, begins] {
+            requests.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+        }
         guard poll(&requests, nfds_t(requests.count), milliseconds) > 0 else { return .other }
         for (request, index) in zip(requests, open) where request.revents != 0 { reports[index].receive() }
-        return requests[open.count].revents != 0 ? .signal : .other
+        if requests[open.count].revents != 0 { return .signal }
+        return requests[open.count + 1].revents != 0 ? .begin : .other
     }
 
     private mutating func receive() {

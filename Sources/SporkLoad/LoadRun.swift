@@ -39,7 +39,7 @@ public struct LoadRun {
 
     private let plan: LoadPlan
     private let showsProgress: Bool
-    /// Whether INT and TERM stay blocked when it is over, for another run that follows: what comes in between ends that one.
+    /// Whether these signals stay blocked when it is over, for another run that follows: what comes in between ends that one.
     var leavesSignalsBlocked = false
 
     /// Prepares a run of `plan`.
@@ -52,15 +52,16 @@ public struct LoadRun {
 
     /// Runs it.
     ///
-    /// INT and TERM end it early, with what there is.
+    /// INT, TERM, HUP and QUIT end it early, with what there is.
     ///
     /// - Throws: `SystemError` when processes cannot be made.
     public func run() throws -> Result {
+        try DescriptorLimit.allow(plan.connections(of: 0))
         guard let progress = LoadProgress(processes: plan.processes, isWatched: showsProgress) else {
             throw SystemError("map memory", number: errno)
         }
         defer { progress.unmap() }
-        let numbers = [SIGINT, SIGTERM]
+        let numbers = Interrupt.signals
         let signals = spork_signal_descriptor(numbers, numbers.count)
         guard signals >= 0 else { throw SystemError("signalfd", number: -signals) }
         defer {
@@ -85,7 +86,9 @@ public struct LoadRun {
         // Nil until all processes count.
         var start: Double?
         var sampler: RateSampler?
-        while let news = LoadReportPipe.wait(for: &reports, signals: signals, milliseconds: 100) {
+        let begins = progress.begins
+        while let news = LoadReportPipe.wait(for: &reports, signals: signals, begins: begins, milliseconds: 100) {
+            if news == .begin { progress.takeBegins() }
             if news == .signal {
                 var sender: pid_t = 0
                 while spork_take_signal(signals, &sender) != 0 { result.isInterrupted = true }
@@ -95,12 +98,12 @@ public struct LoadRun {
             if start == nil, progress.isCounting {
                 start = now
                 observer?.countingBegins()
-                sampler = RateSampler(processes: plan.processes, start: now)
+                sampler = RateSampler(processes: plan.processes, progress)
             }
             let elapsed = start.map { now - $0 }
             if let elapsed { observer?.look(at: elapsed) }
             if let elapsed, elapsed < plan.duration.seconds {
-                result.rates += sampler?.sample(progress, at: now) ?? []
+                result.rates += sampler?.sample(progress) ?? []
             }
             if showsProgress {
                 let length = plan.requests == nil ? plan.duration.seconds : nil
@@ -126,8 +129,12 @@ public struct LoadRun {
         var ends: [Int32] = [-1, -1]
         let failure = -spork_pipe(&ends)
         guard failure == 0 else { throw SystemError("pipe", number: failure) }
+        let parent = getpid()
         let pid = spork_fork()
-        guard pid >= 0 else { throw SystemError("fork", number: -pid) }
+        guard pid >= 0 else {
+            for end in ends { Glibc.close(end) }
+            throw SystemError("fork", number: -pid)
+        }
         if pid > 0 {
             Glibc.close(ends[1])
             return LoadReportPipe(pid: pid, descriptor: ends[0])
@@ -136,8 +143,9 @@ public struct LoadRun {
         Glibc.close(signals)
         spork_reset_signals()
         // Ctrl-C reaches the whole foreground group; the parent decides what it means.
-        spork_ignore_signal(SIGINT)
-        spork_ignore_signal(SIGPIPE)
+        for number in [SIGINT, SIGHUP, SIGQUIT, SIGPIPE] { spork_ignore_signal(number) }
+        // Load that nobody counts any more shall not go on.
+        guard spork_die_with_parent(parent) == 0 else { _exit(1) }
         let timeline = observer?.timeline
         LoadProcess.run(plan, number: process, progress: progress, timeline: timeline, report: ends[1])
     }
@@ -151,24 +159,23 @@ public struct LoadRun {
 }
 
 /// Turns growing counters into requests a second of each process.
-private struct RateSampler {
-    private var counts: [Int]
-    private var time: Double
+///
+/// Processes write down how far they are and when that was, every now and then: what lies between two such moments is divided by the
+/// time between them, not by that between two looks.
+struct RateSampler {
+    /// Anything shorter would measure how requests happen to fall into it, in nanoseconds.
+    private static let shortest: UInt64 = 90_000_000
 
-    init(processes: Int, start: Double) {
-        counts = [Int](repeating: 0, count: processes)
-        time = start
-    }
+    private var last: [(count: Int, moment: UInt64)]
 
-    mutating func sample(_ progress: LoadProgress, at now: Double) -> [Double] {
-        // Anything shorter would measure the sampling.
-        guard now - time >= 0.05 else { return [] }
-        let rates = counts.indices.map { index in
-            let count = progress.responses(row: index)
-            defer { counts[index] = count }
-            return Double(count - counts[index]) / (now - time)
+    init(processes: Int, _ progress: LoadProgress) { last = (0..<processes).map { progress.responses(row: $0) } }
+
+    mutating func sample(_ progress: LoadProgress) -> [Double] {
+        last.indices.compactMap { row in
+            let now = progress.responses(row: row)
+            guard now.moment >= last[row].moment + Self.shortest else { return nil }
+            defer { last[row] = now }
+            return Double(now.count - last[row].count) / Double(now.moment - last[row].moment) * 1e9
         }
-        time = now
-        return rates
     }
 }

@@ -61,12 +61,15 @@ public enum LoadStatistics {
         case lower
         /// It may be chance.
         case noDifference
+        /// There are too few measurements to tell.
+        case undecided
     }
 
     /// Whether a mean ratio differs from 1: its interval has to exclude 1, and it has to be farther from it than a contender was from
-    /// itself.
+    /// itself. Without an interval, for which there have to be three measurements, nothing is decided.
     public static func finding(ratio: Double, interval: Interval?, noise: Interval?) -> Finding {
-        guard let interval, interval.low > 1 || interval.high < 1 else { return .noDifference }
+        guard let interval else { return .undecided }
+        guard interval.low > 1 || interval.high < 1 else { return .noDifference }
         let floor = noise.map { max(abs(log($0.low)), abs(log($0.high))) } ?? 0
         guard abs(log(ratio)) > floor else { return .noDifference }
         return ratio > 1 ? .higher : .lower

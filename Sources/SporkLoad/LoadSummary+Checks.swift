@@ -5,7 +5,7 @@ import SporkLoop
 extension LoadSummary {
     /// Each clause of the objective with what was measured; empty without one, and when a signal has ended the run.
     public var findings: [LoadObjective.Finding] {
-        objective?.findings(in: result.tally, requestsPerSecond: requestsPerSecond) ?? []
+        objective?.findings(in: result, requestsPerSecond: requestsPerSecond) ?? []
     }
 
     /// Whether an objective was missed.
@@ -69,7 +69,11 @@ extension LoadSummary {
     }
 
     private var statusClasses: JSONValue {
-        .object((1...5).map { .init("\($0)xx", .integer(result.tally.statusClasses[$0])) })
+        .object(
+            (1...5).map { .init("\($0)xx", .integer(result.tally.statusClasses[$0])) }
+                // What no class is for (RFC 9110, 15), but can be sent.
+                + [.init("other", .integer(result.tally.statusClasses[6] + result.tally.statusClasses[7]))]
+        )
     }
 
     private var urls: JSONValue {

@@ -10,6 +10,7 @@ extension LoadSummary {
         var evidence = LoadVerdict.Evidence()
         evidence.answers = tally.responses
         evidence.errors = tally.errorCount
+        evidence.ownFailures = tally.incidents.ownFailures
         evidence.lostProcesses = result.lostProcesses
         if tally.elapsed > 0 {
             evidence.demand = Double(tally.demand) / Double(tally.elapsed)

@@ -39,8 +39,8 @@ public struct LoadSweep {
 
     /// Measures each number of workers in turn and hands `report` the table line by line.
     ///
-    /// - Returns: the rows; fewer than asked for when a signal ended it.
-    public func run(showsProgress: Bool, report: (String) -> Void) throws -> [Row] {
+    /// - Returns: the rows, fewer than asked for when a signal ended it or something failed; and what did.
+    public func run(showsProgress: Bool, report: (String) -> Void) -> (rows: [Row], failure: (any Error)?) {
         let processors = ProcessorCount.available
         let length = LoadText.duration(plan.duration)
         report("\(plan.connections) connections from \(plan.processes) load process")
@@ -49,12 +49,19 @@ public struct LoadSweep {
         report(Self.heading)
         var rows: [Row] = []
         for count in workers {
-            let row = try measure(count, showsProgress: showsProgress)
-            rows.append(row)
-            report(text(of: row, processors: processors))
-            if row.result.isInterrupted || Interrupt.hasCome { break }
+            do {
+                let row = try measure(count, showsProgress: showsProgress)
+                rows.append(row)
+                report(text(of: row, processors: processors))
+                if row.result.isInterrupted || Interrupt.hasCome { break }
+            } catch is SpawnedServer.Interruption {
+                break
+            } catch {
+                // What was measured before is still worth something.
+                return (rows, error)
+            }
         }
-        return rows
+        return (rows, nil)
     }
 
     private func measure(_ count: Int, showsProgress: Bool) throws -> Row {

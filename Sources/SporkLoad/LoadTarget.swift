@@ -5,6 +5,8 @@ import SporkNet
 public nonisolated struct LoadTarget: Sendable {
     /// The URL as it was given.
     public let url: String
+    /// The scheme, without what follows it.
+    var scheme: String { isSecure ? "https" : isEcho ? "tcp" : "http" }
     /// Whether it is https.
     public let isSecure: Bool
     /// Whether it is tcp: bytes are sent, and the same bytes have to come back.

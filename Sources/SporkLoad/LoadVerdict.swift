@@ -26,6 +26,8 @@ public struct LoadVerdict: Equatable {
         var answers = 0
         /// Failures and answers with a bad status.
         var errors = 0
+        /// Failures that are the generator's own: it, or its machine, had no more descriptors, ports or memory for sockets.
+        var ownFailures = 0
         /// Load processes that died.
         var lostProcesses = 0
         /// Of the busiest load process: the part of the time in which it ran or was ready to run.
@@ -63,6 +65,12 @@ public struct LoadVerdict: Equatable {
 
     private static func judge(_ evidence: Evidence) -> (Word, String) {
         if evidence.lostProcesses > 0 { return (.errors, "\(evidence.lostProcesses) load processes died") }
+        if evidence.ownFailures > 0 {
+            let number = evidence.ownFailures
+            return (
+                .generatorBound, "\(number) failures for want of descriptors, ports or memory on the generator's side"
+            )
+        }
         if evidence.answers == 0 { return (.errors, "nothing was answered") }
         if evidence.errors > 0 {
             return (.errors, "\(evidence.errors) errors beside \(evidence.answers) answers")

@@ -10,6 +10,8 @@ public struct ServerReport {
     var queues: ListenQueues?
     var shares: WorkerShares?
     var watching = 0.0
+    /// Whether it was gone at the end: then nobody knows what it has used.
+    var hasEnded = false
 
     init(_ account: ServerAccount, pid: Int32, requests: Int, seconds: Double) {
         (self.account, self.pid, self.requests, self.seconds) = (account, pid, requests, seconds)
@@ -21,24 +23,29 @@ public struct ServerReport {
     /// The part of it in the server's own code, by the share of the ticks; all of it when there was no tick.
     public var userTime: Double { processorTime * (account.userShare ?? 1) }
 
-    /// Microseconds of processor time for each answer; nil without any.
-    public var microsecondsPerRequest: Double? { requests > 0 ? processorTime * 1e6 / Double(requests) : nil }
+    /// Microseconds of processor time for each answer; nil without any, and when the server ended during the run.
+    public var microsecondsPerRequest: Double? {
+        requests > 0 && !hasEnded ? processorTime * 1e6 / Double(requests) : nil
+    }
 
     /// Its memory in bytes, shared pages counted by shares; nil when that may not be read.
     var memory: ServerAccount.Span? { account.proportional }
 
-    private func perRequest(_ count: Int) -> Double? { requests > 0 ? Double(count) / Double(requests) : nil }
+    private func perRequest(_ count: Int) -> Double? {
+        requests > 0 && !hasEnded ? Double(count) / Double(requests) : nil
+    }
 
     /// Lines for people.
     public var text: String {
         func fixed(_ value: Double?, _ digits: Int) -> String { value.map { LoadText.fixed($0, digits) } ?? "-" }
-        let perMicrosecond = requests > 0 ? 1e6 / Double(requests) : 0
+        let perMicrosecond = requests > 0 && !hasEnded ? 1e6 / Double(requests) : nil
         let source = account.countsNanoseconds ? "schedstat, split by ticks" : "ticks of 10 ms"
         var lines = [
             "Server CPU: \(fixed(microsecondsPerRequest, 2)) us a request "
-                + "(user \(fixed(userTime * perMicrosecond, 2)), "
-                + "system \(fixed((processorTime - userTime) * perMicrosecond, 2)); \(source)), "
-                + "\(fixed(seconds > 0 ? processorTime / seconds : nil, 2)) cores",
+                + "(user \(fixed(perMicrosecond.map { userTime * $0 }, 2)), "
+                + "system \(fixed(perMicrosecond.map { (processorTime - userTime) * $0 }, 2)); \(source)), "
+                + "\(fixed(seconds > 0 && !hasEnded ? processorTime / seconds : nil, 2)) cores"
+                + (hasEnded ? "; the server ended during the run" : ""),
             "Server switches: \(fixed(perRequest(account.voluntarySwitches), 3)) voluntary, "
                 + "\(fixed(perRequest(account.involuntarySwitches), 3)) involuntary a request",
         ]
@@ -80,16 +87,17 @@ public struct ServerReport {
     /// The same as an object.
     public var json: JSONValue {
         func number(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
-        let perMicrosecond = requests > 0 ? 1e6 / Double(requests) : nil
+        let perMicrosecond = requests > 0 && !hasEnded ? 1e6 / Double(requests) : nil
         return [
             "pid": .integer(Int(pid)),
+            "ended": .boolean(hasEnded),
             "processes": .integer(account.processes),
             "processes_came": .integer(account.came),
             "processes_went": .integer(account.went),
             "cpu_source": .string(account.countsNanoseconds ? "schedstat" : "stat"),
-            "cpu_seconds": .number(processorTime),
-            "user_seconds": .number(userTime),
-            "system_seconds": .number(processorTime - userTime),
+            "cpu_seconds": number(hasEnded ? nil : processorTime),
+            "user_seconds": number(hasEnded ? nil : userTime),
+            "system_seconds": number(hasEnded ? nil : processorTime - userTime),
             "cpu_microseconds_per_request": number(microsecondsPerRequest),
             "user_microseconds_per_request": number(perMicrosecond.map { userTime * $0 }),
             "system_microseconds_per_request": number(perMicrosecond.map { (processorTime - userTime) * $0 }),

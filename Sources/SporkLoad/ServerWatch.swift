@@ -14,6 +14,7 @@ public final class ServerWatch {
     private var queues: (before: ListenQueues?, after: ListenQueues?)
     private var requests: (before: [Int32: Int]?, after: [Int32: Int]?)
     private let control: ServerControl?
+    private var hasEnded = false
     // What watching has cost, in nanoseconds of this process.
     private var cost: UInt64 = 0
 
@@ -50,7 +51,10 @@ public final class ServerWatch {
     /// The look after the last answer.
     func end() {
         measured {
-            account.add(ServerSample(root: root))
+            let sample = ServerSample(root: root)
+            // What is gone has taken its counts with it; they would be those of some moment before.
+            hasEnded = sample.processes.isEmpty
+            account.add(sample)
             queues.after = .now
             requests.after = control?.requests()
         }
@@ -60,7 +64,10 @@ public final class ServerWatch {
     func report(requests answered: Int, seconds: Double) -> ServerReport {
         var report = ServerReport(account, pid: root, requests: answered, seconds: seconds)
         if let before = queues.before, let after = queues.after { report.queues = after - before }
-        if let before = requests.before, let after = requests.after {
+        report.hasEnded = hasEnded
+        if hasEnded {
+            report.shares = nil
+        } else if let before = requests.before, let after = requests.after {
             report.shares = .between(before, after)
         } else if !account.workers.isEmpty {
             report.shares = WorkerShares(source: .cpu, shares: account.workers.map { ($0.pid, $0.nanoseconds) })

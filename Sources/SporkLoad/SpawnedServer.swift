@@ -8,9 +8,13 @@ import SporkNet
 /// A command that runs while load is put on it.
 public struct SpawnedServer {
     private let group: pid_t
+    private let keeper: ServerKeeper
 
-    /// Its first process: the shell became the command.
+    /// Its first process: the command, or the shell that runs it where it is more than one.
     public var process: Int32 { group }
+
+    /// A signal came while a server was waited for, which has been ended.
+    public struct Interruption: Error {}
 
     /// Why a server could not be measured.
     enum Failure: Error, CustomStringConvertible {
@@ -29,10 +33,21 @@ public struct SpawnedServer {
     /// Starts `command` in a shell and waits until `address` accepts connections, at most 10 s.
     init(command: String, listeningOn address: SocketAddress) throws {
         group = try Self.spawn(command)
+        do { keeper = try ServerKeeper(of: group) } catch {
+            kill(-group, SIGKILL)
+            waitpid(group, nil, 0)
+            throw error
+        }
         let end = EventLoop.monotonicSeconds() + 10
         while !Self.accepts(address) {
-            guard waitpid(group, nil, WNOHANG) == 0 else {
-                kill(-group, SIGKILL)
+            if Interrupt.hasCome {
+                stop()
+                throw Interruption()
+            }
+            // A shell may be gone when what it has started goes on.
+            waitpid(group, nil, WNOHANG)
+            guard kill(-group, 0) == 0 else {
+                keeper.end()
                 throw Failure.ended(command: command)
             }
             guard EventLoop.monotonicSeconds() < end else {
@@ -51,7 +66,8 @@ public struct SpawnedServer {
         var filled = LoadSweep.fill(url ?? "http://127.0.0.1:{port}/", workers: 1, port: port)
         if let url, filled == url {
             let given = try LoadTarget(url: url, at: .loopback(port: port))
-            filled = "\(given.isSecure ? "https" : "http")://127.0.0.1:\(port)\(given.path)"
+            let address = "\(given.scheme)://127.0.0.1:\(port)"
+            filled = given.isEcho ? address : address + given.path
         }
         let target = try LoadTarget(url: filled)
         let command = LoadSweep.fill(command, workers: 1, port: port)
@@ -60,6 +76,9 @@ public struct SpawnedServer {
 
     /// From now on Ctrl-C does not end this process at once, which would leave servers behind: runs end, and nothing new begins.
     public static func catchInterrupts() { Interrupt.catch() }
+
+    /// Whether one has come since, that no run has taken for itself.
+    public static var isInterrupted: Bool { Interrupt.hasCome }
 
     /// A port on 127.0.0.1 that nobody uses now.
     ///
@@ -77,6 +96,17 @@ public struct SpawnedServer {
         while waitpid(group, nil, WNOHANG) == 0, EventLoop.monotonicSeconds() < end { usleep(5000) }
         kill(-group, SIGKILL)
         waitpid(group, nil, 0)
+        keeper.end()
+    }
+
+    /// What the shell is given: it becomes the command, so that this is the process that is watched, unless it is more than one.
+    static func script(_ command: String) -> String {
+        let first = command.prefix { $0 != " " }
+        if command.contains(where: { ";&|()\n".contains($0) }) || ["cd", "exec", "."].contains(first) {
+            return command
+        }
+        // A word with "=" in it sets a variable for the command, which exec does not know.
+        return (first.contains("=") && first.first?.isLetter == true ? "exec env " : "exec ") + command
     }
 
     private static func spawn(_ command: String) throws -> pid_t {
@@ -94,7 +124,7 @@ public struct SpawnedServer {
         // What the server says about itself would stand in the middle of the table; its complaints may.
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-        let words: [String] = ["sh", "-c", "exec " + command]
+        let words: [String] = ["sh", "-c", script(command)]
         var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var pid: pid_t = 0

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import alive, wait_until
 from test_bench import CountingServer, RecordingServer, bench, requests_of, result_of
 
 
@@ -248,7 +249,7 @@ def changing(contents: list[bytes], statuses: list[str]):
 def test_statuses_are_counted(spork: str):
     """By class, always."""
     found = json_of(spork, changing([b""], ["200 OK", "204 No", "302 Found", "404 No", "503 No"]), "-c1", "-t1", "-n50")
-    assert found["status_classes"] == {"1xx": 0, "2xx": 20, "3xx": 10, "4xx": 10, "5xx": 10}
+    assert found["status_classes"] == {"1xx": 0, "2xx": 20, "3xx": 10, "4xx": 10, "5xx": 10, "other": 0}
     assert found["errors"]["status"] == found["errors"]["total"] == 20
 
 
@@ -418,6 +419,7 @@ def test_interrupt_in_every_mode(spork: str, arguments: list[str], kind: str):
     output, seconds = interrupted(spork, url, "-c4", "-t2", "-T60s", *arguments, "--slo", "max<1us", "--format", "json")
     found = json.loads(output)
     assert found["interrupted"] and found["accounted"] and "slo" not in found and seconds < 5
+    assert found["generator"]["lost_processes"] == 0
     if kind == "silent":
         out = found["unanswered"]
         assert found["requests"] == 0 and (out > 0 or "--warmup" in arguments)
@@ -445,7 +447,7 @@ def test_interrupts_at_other_times(spork: str):
     """While it warms up, while nobody accepts, twice in a row, and in a search: a report each time."""
     url = CountingServerOfAnything(answer()).url
     output, _ = interrupted(spork, url, "-c2", "-t1", "-d60s", "--warmup", "60s", "--format", "json")
-    assert json.loads(output)["requests"] == 0
+    assert json.loads(output)["requests"] == 0 and json.loads(output)["generator"]["lost_processes"] == 0
     output, seconds = interrupted(spork, CountingServerOfAnything(SILENT).url, "-c2", "-t1", "-d60s", "-T60s", "--format", "json", signals=2)
     assert json.loads(output)["unanswered"] == 2 and seconds < 1
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
@@ -487,6 +489,62 @@ def test_find(spork: str):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     assert bench(spork, nowhere, "-c1", "-t1", "-d200ms", "-R2", "--find", "p50<1s").returncode == 1
+
+
+def test_find_does_not_hold_with_errors(spork: str):
+    """Errors are fast: no rate holds at which the answers are errors, unless the objective says how many may be."""
+    arguments = [CountingServerOfAnything(answer(status="404 No")).url, "-c2", "-t1", "-d200ms", "-R4"]
+    wrong = json_of(spork, *arguments, "--find", "p99<5s", code=3)
+    assert wrong["highest_rate"] is None and not any(row["holds"] for row in wrong["rows"])
+    output, _ = interrupted(spork, *arguments, "--find", "p99<5s,errors<=100%", "--format", "json", after=1.5)
+    assert json.loads(output)["rows"][0]["holds"]
+
+
+def test_rates_do_not_measure_the_sampling(spork: str):
+    """A thousand requests a second are a thousand in every part of a second."""
+    text = bench(spork, CountingServerOfAnything(answer()).url, "-c8", "-t1", "-d2s", "-R1000").stdout
+    mean, _, most = re.search(r"^ +Req/Sec +(\S+) +(\S+) +(\S+) ", text, re.M).groups()
+    rates = [float(rate.removesuffix("k")) * (1000 if rate.endswith("k") else 1) for rate in (mean, most)]
+    assert rates[0] == pytest.approx(1000, rel=0.03) and rates[1] < 1100, text
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGHUP], [signal.SIGQUIT], [signal.SIGINT] * 6])
+def test_other_interrupts(spork: str, numbers: list[int]):
+    """The terminal's end and Ctrl-\\ are interrupts like others; many in a row do not lose the report."""
+    command = [spork, "bench", CountingServerOfAnything(answer()).url, "-c2", "-t1", "-d60s", "--format", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(0.5)
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.01)
+        output = process.communicate(timeout=20)[0]
+        assert process.returncode == 130 and json.loads(output)["interrupted"]
+
+
+def test_load_ends_with_its_parent(spork: str):
+    """Nobody counts the load of a parent that was killed: it ends."""
+    with subprocess.Popen([spork, "bench", CountingServerOfAnything(answer()).url, "-c2", "-t2", "-d60s"], stdout=subprocess.PIPE) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_until(lambda: len(children.read_text().split()) == 2, what="the load processes")
+        pids = [int(pid) for pid in children.read_text().split()]
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(alive(pid) for pid in pids), what="their end")
+
+
+def test_no_descriptors(spork: str):
+    """A limit on descriptors that is too low is raised; where it cannot be, nothing is measured, and it is named."""
+    command = [spork, "bench", CountingServerOfAnything(answer()).url, "-c80", "-t1", "-n800", "--format", "json"]
+    raised = subprocess.run(["sh", "-c", 'ulimit -Sn 70; exec "$@"', "sh", *command], capture_output=True, text=True, timeout=40)
+    assert raised.returncode == 0 and json.loads(raised.stdout)["errors"]["total"] == 0
+
+
+def test_output_that_cannot_be_written(spork: str):
+    """A report that is lost is no success."""
+    with open("/dev/full", "w") as full:
+        command = [spork, "bench", CountingServerOfAnything(answer()).url, "-c1", "-n1", "--format", "json"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=40)
+    assert result.returncode == 1 and "no space left on device" in result.stderr
 
 
 def counts_of(encoded: str) -> dict[int, int]:

@@ -254,6 +254,91 @@ def test_compare_without_answers(spork: str, place: Path):
     assert bad.returncode == 1 and "B and A are not compared: " in bad.stdout and "status 404" in bad.stdout
 
 
+def test_compare_keeps_what_it_has(spork: str, place: Path):
+    """A server that starts only so often: the rounds before are printed, with what went wrong, and the exit code is 1."""
+    count = place / "count"
+    often = f"echo x >> '{count}'; test $(wc -l < '{count}') -lt 4 || exit 1; " + serve(spork, place, "-w 1")
+    result = bench(spork, "compare", serve(spork, place, "-w 1"), often, "-d200ms", "--rounds", "5", "-R50", "-c2", "--path", "/1k.bin", "--format", "json")
+    found = json.loads(result.stdout)
+    assert result.returncode == 1 and "the server ended before" in result.stderr and "the server ended before" in found["failure"]
+    assert found["rounds"] >= 1 and len(found["contenders"][1]["requests_per_second"]) == found["rounds"]
+    assert all(len(turn) == 2 for turn in found["contenders"][1]["verdicts"])
+    assert "not decided" in found["contenders"][1]["rate_verdict"] or found["rounds"] >= 3
+
+
+def test_sweep_keeps_what_it_has(spork: str, place: Path):
+    """The rows that were measured are printed although a later server did not start."""
+    command = "test {workers} -lt 2 || exit 1; " + serve(spork, place, "-w {workers}")
+    result = bench(spork, "--sweep", "workers=1,2", "--spawn", command, "-c2", "-t1", "-d200ms", "--warmup", "100ms", "http://x/1k.bin", "--format", "json")
+    assert result.returncode == 1 and "the server ended before" in result.stderr
+    assert [(row["workers"], row["warm_up_seconds"]) for row in json.loads(result.stdout)["rows"]] == [(1, 0.1)]
+
+
+def test_interrupt_while_a_server_starts(spork: str, tmp_path: Path):
+    """A server that never listens is not waited for after Ctrl-C."""
+    for arguments in (["--spawn"], ["--sweep", "workers=1", "--spawn"], ["compare", "--rounds", "1", "sleep 61 {port}"]):
+        with subprocess.Popen([spork, "bench", *arguments, "sleep 61 {port}"], stdout=subprocess.PIPE) as process:
+            time.sleep(0.5)
+            begin = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(8) == 130 and time.monotonic() - begin < 3
+
+
+def test_servers_end_with_their_parent(spork: str, place: Path):
+    """A server that was started here does not outlive a bench that was killed."""
+    command = [spork, "bench", "http://x/1k.bin", "-d60s", "-c2", "-t1", "--spawn", serve(spork, place, "-w 1")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        # The server, who keeps it, and a load process; the heading is printed when the server listens.
+        wait_until(lambda: len(children.read_text().split()) == 3, what="the load process")
+        pids = [int(pid) for pid in children.read_text().split()]
+        process.kill()
+        process.wait()
+    wait_until(lambda: not any(alive(pid) for pid in pids), 15, what="the server's end")
+
+
+def test_server_that_ends(spork: str):
+    """Nobody knows what a server has used that is gone at the end: no number is said, and why."""
+    code = (
+        "import socket,sys,time; s=socket.create_server((\"127.0.0.1\",int(sys.argv[1]))); s.accept()[0].close(); c=s.accept()[0]\n"
+        "c.recv(999); c.sendall(b\"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\")"
+    )
+    arguments = ["http://x/", "-c1", "-t1", "-d500ms", "--spawn", f"exec python3 -c '{code}' {{port}}"]
+    found = json.loads(bench(spork, *arguments, "--format", "json").stdout)["server"]
+    assert found["ended"] is True and found["cpu_microseconds_per_request"] is None and found["workers"] is None
+    text = bench(spork, *arguments).stdout
+    assert "Server CPU: - us a request" in text and "the server ended during the run" in text
+
+
+def test_commands_of_all_kinds(spork: str, place: Path):
+    """A variable before the command, and several commands."""
+    for command in ("A=1 " + serve(spork, place, "-w 1"), f"cd '{place}' && " + serve(spork, place, "-w 1")):
+        assert result_of(spork, "http://x/1k.bin", "-c1", "-t1", "-n10", "--spawn", command)["requests"] == 10
+
+
+def test_spawned_echo(spork: str):
+    """A server of tcp:// is asked as one."""
+    found = result_of(spork, "tcp://x:1", "-c1", "-t1", "-n10", "--spawn", f"'{spork}' echo -w 1 -b 127.0.0.1:{{port}}")
+    assert found["requests"] == 10 and found["bytes_read"] == 640 and found["url"].startswith("tcp://127.0.0.1:")
+
+
+def test_warmup_is_not_the_servers(spork: str, start, place: Path):
+    """After a warm-up the server's numbers begin with the first request that counts."""
+    server = start(place, "-w", "1", "--control", place / "control")
+    found = result_of(spork, f"{server.url}/1k.bin", "-c4", "-t2", "-d1s", "--warmup", "330ms", "-R2000", "--pid", server.master)
+    served = sum(row["amount"] for row in found["server"]["workers"]["each"])
+    assert served == pytest.approx(found["requests"], rel=0.02)
+    server.stop()
+
+
+def test_idle_with_a_method(spork: str, place: Path):
+    """Silent connections ask as others do; an error is an answer, and is said."""
+    found = bench(spork, "http://x/missing", "--idle", "5", "-d100ms", "--spawn", serve(spork, place, "-w 1"))
+    assert found.returncode == 1 and "5 of 5 answered again" in found.stdout and "5 of the last answers were errors" in found.stderr
+    assert bench(spork, "http://x/1k.bin", "--idle", "5", "-d100ms", "-m", "HEAD", "--spawn", serve(spork, place, "-w 1")).returncode == 0
+
+
 def test_idle_connections(spork: str, place: Path):
     """What a silent connection costs, by a line through six points; all of them answer at the end."""
     found = result_of(spork, "http://x/1k.bin", "--idle", "300", "-d500ms", "--spawn", serve(spork, place, "-w 1"))["idle"]
@@ -358,6 +443,12 @@ def test_diff_and_merge(spork: str, start, place: Path, tmp_path: Path):
         ["http://127.0.0.1/", "--hostile", "churn", "--hostile-connections", "0"], ["http://127.0.0.1/", "--idle", "5", "--csv", "x"],
         ["https://127.0.0.1/", "--idle", "5"], ["http://127.0.0.1/", "--hostile", "churn", "-n5"], ["http://127.0.0.1/", "--idle", "5", "--html", "x"],
         ["--sweep", "workers=1", "--spawn", "a {port}", "--pid", "1"], ["--sweep", "workers=1", "--spawn", "a {port}", "--csv", "x"],
+        ["http://a/", "--hostile-connections", "5"], ["--spawn", "a {port}", "http://a/", "http://b/"], ["tcp://a:1", "--idle", "5"], ["tcp://a:1", "--hostile", "churn"],
+        ["tcp://a:1", "--sweep", "workers=1", "--spawn", "a {port}"], ["--sweep", "workers=1", "--spawn", "a {port}", "--slo", "p99<1s"],
+        ["--sweep", "workers=1", "--spawn", "a {port}", "--hdr", "x"], ["http://a/", "--find", "p99<1s", "--html", "x"], ["http://a/", "--find", "p99<1s", "--csv", "x"],
+        ["http://a/", "--hostile", "churn", "--slo", "p99<1s"], ["http://a/", "--hostile", "churn", "--find", "p99<1s"], ["http://a/", "http://b/", "--hostile", "churn"],
+        ["http://a/", "--hostile", "churn", "--hdr", "x"], ["http://a/", "--idle", "5", "--slo", "p99<1s"], ["http://a/", "--idle", "5", "--verify"],
+        ["http://a/", "--idle", "5", "-R5"], ["http://a/", "--idle", "5", "--find", "p99<1s"], ["http://a/", "--idle", "5", "--ledger"], ["http://a/", "http://b/", "--idle", "5"],
         ["compare"], ["compare", "a {port}"], ["compare", "a", "b {port}"], ["compare", "a {port}", "b {port}", "--rounds", "0"],
         ["compare", "a {port}", "b {port}", "-R1:2"], ["compare", "a {port}", "b {port}", "--path", "x"], ["compare", "a {port}", "b {port}", "-d0"],
         ["diff", "a"], ["diff", "a", "b", "--fail-if", "p99"], ["diff", "a", "b", "--fail-if", "p98>1%"], ["merge"],

@@ -42,7 +42,43 @@ import Testing
     }
 
     private static func finding(_ text: String, _ tally: LoadTally, rate: Double = 0) throws -> LoadObjective.Finding {
-        try #require(try LoadObjective(text).findings(in: tally, requestsPerSecond: rate).first)
+        var result = LoadRun.Result()
+        result.tally = tally
+        return try #require(try LoadObjective(text).findings(in: result, requestsPerSecond: rate).first)
+    }
+
+    @Test("of an open loop what was never sent is among the errors' part; a process that died misses everything")
+    func unsent() throws {
+        var tally = LoadTally()
+        tally.latencies.record(1000)
+        (tally.scheduled, tally.responses, tally.unsent) = (1000, 100, 900)
+        let share = try Self.finding("errors<1%", tally)
+        #expect(share.value == 90 && !share.isMet)
+        var result = LoadRun.Result()
+        (result.tally, result.lostProcesses) = (tally, 1)
+        for text in ["p99<1s", "errors<100%", "errors<10", "rate>=0"] {
+            let finding = try #require(try LoadObjective(text).findings(in: result, requestsPerSecond: 1).first)
+            #expect(!finding.isMet && finding.value == nil)
+        }
+    }
+
+    @Test("a rate holds only when nothing went wrong, unless a clause says how much may")
+    func holds() throws {
+        var result = LoadRun.Result()
+        result.tally.latencies.record(1000)
+        (result.tally.scheduled, result.tally.sent, result.tally.responses) = (100, 100, 100)
+        func holds(_ text: String) throws -> Bool {
+            let findings = try LoadObjective(text).findings(in: result, requestsPerSecond: 1)
+            return LoadSearch.holds(result, findings)
+        }
+        #expect(try holds("p99<1s"))
+        result.tally.unsuccessful = 1
+        #expect(try !holds("p99<1s"))
+        #expect(try holds("p99<1s,errors<=1%"))
+        #expect(try holds("p99<1s,errors<=1"))
+        #expect(try !holds("p99<1s,errors<1%"))
+        (result.tally.unsuccessful, result.lostProcesses) = (0, 1)
+        #expect(try !holds("p99<1s"))
     }
 
     @Test("each is measured in the counts")

@@ -107,7 +107,7 @@ import Testing
         #expect(LoadStatistics.finding(ratio: 1.2, interval: .init(low: 0.9, high: 1.5), noise: quiet) == .noDifference)
         let loud = Interval(low: 0.8, high: 1.05)
         #expect(LoadStatistics.finding(ratio: 1.2, interval: .init(low: 1.1, high: 1.3), noise: loud) == .noDifference)
-        #expect(LoadStatistics.finding(ratio: 1.5, interval: nil, noise: quiet) == .noDifference)
+        #expect(LoadStatistics.finding(ratio: 1.5, interval: nil, noise: quiet) == .undecided)
     }
 
     @Test("a line through points")
@@ -166,7 +166,7 @@ import Testing
         #expect(bad.words(1, .rate) == "B and A are not compared: 2 errors" && bad.hasFailed)
         let few = Self.result([[100, 200, 100], [100, 200, 100]])
         #expect(
-            few.words(1, .rate) == "B and A: no detectable difference, rate: x 2.000 (too few rounds for an interval)"
+            few.words(1, .rate) == "B and A: not decided, rate: x 2.000 (too few rounds for an interval)"
         )
         #expect(few.words(1, .rate) != nil && Self.result([]).words(1, .rate) == nil)
     }
