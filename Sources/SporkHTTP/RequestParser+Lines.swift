@@ -232,7 +232,8 @@ nonisolated extension RequestParser {
     }
 
     private static func isIPv6(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
-        guard text.count < Int(INET6_ADDRSTRLEN) else { return false }
+        // What stands behind a NUL is not looked at by inet_pton.
+        guard text.count < Int(INET6_ADDRSTRLEN), !text.contains(0) else { return false }
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { copy in
             for (index, byte) in text.enumerated() { copy[index] = CChar(bitPattern: byte) }
             copy[text.count] = 0

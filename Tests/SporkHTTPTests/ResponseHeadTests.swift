@@ -129,7 +129,8 @@ import Testing
             "http://a:65536/",
             "http://a:x/", "http://a b/", "http://a/ b", "http://a/\r\nHost: b", "http://a\r\n/", "http://a/\u{7F}",
             "http://[::1/", "http://::1/", "http://ü/", "http://[x]/",
-            "http:\u{301}//a", "http:/\u{301}/a", "http://\u{301}a",
+            "http://[::1\u{0}]/", "http://[::1\u{0}\r\nEvil: 1]/", "http:\u{301}//a", "http:/\u{301}/a",
+            "http://\u{301}a",
         ]
     )
     func notURLs(_ text: String) { #expect(HTTPURL(text) == nil) }
