@@ -26,6 +26,8 @@ public final class BodyWriter {
     private let isChunked: Bool
     /// Whether the head is on its way: before, an answer that fails can still be another one.
     private(set) var hasBegun = false
+    /// Whether a write was given up: where the body goes on nobody knows then.
+    private var hasFailed = false
     /// How many bytes have still to be written; nil where that is open.
     private(set) var remaining: Int?
     /// Fields to be sent behind the body, where it is sent in chunks (RFC 9110, 6.5); they are best announced by a Trailer field.
@@ -44,17 +46,22 @@ public final class BodyWriter {
     /// Sends these bytes, waiting until the client's connection has taken them.
     ///
     /// - Throws: `StreamError` when the client is gone, or has taken nothing for the server's write timeout; `BodyError` when they are more than
-    ///   the length that was announced, or the answer has ended.
+    ///   the length that was announced, or the answer has ended, which it also has when a write was cancelled or has failed: the connection is closed.
     public func write(_ bytes: ArraySlice<UInt8>) async throws {
-        guard let connection else { throw BodyError.ended }
+        guard let connection, !hasFailed else { throw BodyError.ended }
         guard !bytes.isEmpty else { return }
         if connection.isWriting { try await connection.waitForWriter(of: head.request) }
+        // While it waited, the other one may have failed, and the answer have ended.
+        guard self.connection != nil, !hasFailed else { throw BodyError.ended }
         if let remaining {
             guard bytes.count <= remaining else { throw BodyError.longerThanAnnounced }
             self.remaining = remaining - bytes.count
         }
         appendHead(to: &connection.output)
-        try await connection.send(bytes, asChunk: isChunked)
+        do { try await connection.send(bytes, asChunk: isChunked) } catch {
+            hasFailed = true
+            throw error
+        }
     }
 
     /// Sends these bytes; see `write`.
@@ -65,10 +72,14 @@ public final class BodyWriter {
 
     /// Sends the head of the answer before there is any body.
     public func flush() async throws {
-        guard let connection else { throw BodyError.ended }
+        guard let connection, !hasFailed else { throw BodyError.ended }
         if connection.isWriting { try await connection.waitForWriter(of: head.request) }
+        guard self.connection != nil, !hasFailed else { throw BodyError.ended }
         appendHead(to: &connection.output)
-        try await connection.sendWhatWaits()
+        do { try await connection.sendWhatWaits() } catch {
+            hasFailed = true
+            throw error
+        }
     }
 
     /// Writes the head, once.
@@ -84,6 +95,7 @@ public final class BodyWriter {
     /// - Returns: whether it is whole.
     func end(into output: inout OutputBuffer) -> Bool {
         connection = nil
+        if hasFailed { return false }
         appendHead(to: &output)
         if isChunked {
             output.append(literal: "0\r\n")

@@ -9,8 +9,10 @@ public final class ClientBodyWriter {
     private var hasEnded = false
     /// How many bytes have still to be written; nil where that is open.
     public private(set) var remaining: Int?
-    /// Whether the connection did not take what was written.
-    private(set) var hasFailed = false
+    /// Whether a write was given up: where the body goes on nobody knows then.
+    private var hasFailed = false
+    /// Whether it was given up because the connection did not take it; the server may have said why.
+    private(set) var isBroken = false
 
     init(_ exchange: ClientExchange, _ framing: RequestSerializer.Framing) {
         self.exchange = exchange
@@ -22,14 +24,15 @@ public final class ClientBodyWriter {
     }
 
     /// Whether the server has got all there is.
-    var isWhole: Bool { hasEnded || remaining == 0 }
+    var isWhole: Bool { !hasFailed && (hasEnded || remaining == 0) }
 
     /// Sends these bytes, waiting until the connection has taken them.
     ///
     /// - Throws: `StreamError` when the server is gone, or has taken nothing for the client's `bodyTimeout`; `BodyError` when they are more than the
-    ///   length that was announced, or the answer has ended before its request; `CancellationError` when the request is given up.
+    ///   length that was announced, or the answer has ended before its request, or an earlier write was given up, which ends the request; `CancellationError` when the
+    ///   request is given up.
     public func write(_ bytes: ArraySlice<UInt8>) async throws {
-        guard let exchange, !hasEnded else { throw BodyError.ended }
+        guard let exchange, !hasEnded, !hasFailed else { throw BodyError.ended }
         guard !bytes.isEmpty else { return }
         if let remaining, bytes.count > remaining { throw BodyError.longerThanAnnounced }
         try await sending { try await exchange.send(bytes, asChunk: self.isChunked) }
@@ -45,6 +48,7 @@ public final class ClientBodyWriter {
     /// Ends the body.
     func end() async throws {
         guard let exchange else { throw BodyError.ended }
+        guard !hasFailed else { throw exchange.error(.unfit("a part of the body was given up")) }
         guard remaining ?? 0 == 0 else {
             throw exchange.error(.unfit("the body is shorter than its announced length"))
         }
@@ -58,6 +62,7 @@ public final class ClientBodyWriter {
     private func sending(_ send: @MainActor () async throws -> Void) async throws {
         do { try await send() } catch {
             hasFailed = true
+            isBroken = (error as? StreamError).map { $0.reason != .cancelled } ?? false
             throw error
         }
     }

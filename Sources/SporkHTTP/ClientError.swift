@@ -73,6 +73,20 @@ public nonisolated struct ClientError: Error, CustomStringConvertible {
     }
 }
 
+extension ClientError: ResponseConvertible {
+    /// What the client of a handler is told that asks another server.
+    ///
+    /// 504 when that did not answer in time, 502 when it failed (RFC 9110, 15.6.3, 15.6.5), 500 when it was not even asked. Which server that is stays
+    /// the house's business; it is told to the server's `onError`.
+    public var response: Response {
+        if isTimeout { return .page(.gatewayTimeout) }
+        switch reason {
+        case .malformedURL, .unfit, .closed: return .page(.internalServerError)
+        default: return .page(.badGateway)
+        }
+    }
+}
+
 nonisolated extension ClientError.Reason: CustomStringConvertible {
     /// A few words for a log.
     public var description: String {

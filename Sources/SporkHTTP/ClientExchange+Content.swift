@@ -26,27 +26,31 @@ extension ClientExchange {
         while true {
             if let failure { throw failure }
             guard let connection else { return nil }
+            guard !isAwaited else {
+                throw error(isAbandoned ? .closed : .unfit("another coroutine reads the body"))
+            }
             do {
                 let piece = try takePiece(from: connection)
                 if content.isComplete, !isEndless { finish() }
                 if !piece.isEmpty { return piece }
                 if self.connection != nil { try await receiveContent(on: connection) }
             } catch {
-                let error = translated(error)
+                // Who gave it up meanwhile has said why.
+                let error = failure ?? translated(error)
                 fail(error)
                 throw error
             }
         }
     }
 
-    /// Gives up what is left of the content.
+    /// Gives up what is left of the content; a coroutine that waits for it is told so.
     ///
     /// Never suspends; where the rest is short and is about to come, a coroutine reads it.
     func abandon() {
         guard let connection, !isAbandoned else { return }
         isAbandoned = true
         let most = client.configuration.mostDropped
-        guard head.keepsAlive, !isEndless, case .whole = upload, content.remaining ?? 0 <= most else {
+        guard head.keepsAlive, !isEndless, !isAwaited, case .whole = upload, content.remaining ?? 0 <= most else {
             return fail(error(.closed))
         }
         do { _ = try takePiece(from: connection) } catch { return fail(error) }
@@ -99,7 +103,10 @@ extension ClientExchange {
             case .endOfStream:
                 guard isEndless else { throw error(.endedEarly) }
                 return finish()
-            case .nothingYet: try await connection.stream.waitUntilReadable(until: min(due, deadline))
+            case .nothingYet:
+                isAwaited = true
+                defer { isAwaited = false }
+                try await connection.stream.waitUntilReadable(until: min(due, deadline))
             }
         }
     }

@@ -35,6 +35,8 @@ final class ClientExchange {
     var content = BodyDecoder(length: 0)
     /// Whether nobody wants the rest of the content.
     var isAbandoned = false
+    /// Whether a coroutine waits for more of it.
+    var isAwaited = false
     /// Why it cannot go on.
     private(set) var failure: (any Error)?
 
@@ -172,7 +174,7 @@ final class ClientExchange {
                     }
                     try await writer.end()
                     uploadEnded(.whole)
-                } catch { uploadEnded(.ended(writer.hasFailed ? nil : error)) }
+                } catch { uploadEnded(.ended(writer.isBroken ? nil : error)) }
             }
         )
     }

@@ -27,6 +27,9 @@ public struct ClientRequest {
     public var headers = Headers()
     /// The body.
     public var body = Body.none
+    /// Whether it is about the server itself and none of its resources, as OPTIONS can be: the target is "*", whatever the URL's path
+    /// (RFC 9112, 3.2.4).
+    public var isForServer = false
     /// Where to connect to, whatever the URL says; for Unix sockets, and servers that are to be asked under another name.
     public var address: SocketAddress?
     /// Whether the server is asked before the body is sent (Expect: 100-continue, RFC 9110, 10.1.1).
@@ -70,6 +73,9 @@ public struct ClientRequest {
         // The answer would be a tunnel.
         if method == .connect { return "CONNECT is not a request for an answer" }
         if case .stream(let length?, _) = body, length < 0 { return "a body has no negative length" }
+        if isForServer, method != .options { return "only OPTIONS can be about the server itself" }
+        // A server has to refuse it (RFC 9112, 3.2).
+        if headers.values("Host").count > 1 { return "there are several Host fields" }
         for field in headers {
             guard !field.name.isEmpty, field.name.utf8.allSatisfy(\.isTokenCharacter) else {
                 return "a field's name is not a token"

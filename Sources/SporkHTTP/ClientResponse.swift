@@ -8,7 +8,7 @@ public final class ClientResponse {
     public let reason: String
     /// The version of HTTP that the server speaks.
     public let version: HTTPVersion
-    /// The fields, in the order in which they came.
+    /// The fields, in the order in which they came; U+FFFD stands for bytes that are not UTF-8.
     public let headers: Headers
     /// The URL that was asked for.
     public let url: HTTPURL

@@ -8,7 +8,9 @@
 public struct ClientResponseBody: AsyncSequence {
     let response: ClientResponse
 
-    /// How long the server says that it is; nil where it does not know, 0 where there is none.
+    /// How long it is, as the server says; nil where it does not know.
+    ///
+    /// 0 where there is none, as behind HEAD: how long the answer to GET would be is in its Content-Length field.
     public var length: Int? {
         switch response.exchange.head.framing {
         case .none: 0
@@ -41,6 +43,9 @@ public struct ClientResponseBody: AsyncSequence {
     }
 
     /// Gives up what is left of it; never suspends.
+    ///
+    /// Another coroutine that waits for more of it gets `ClientError`, `.closed`, and the connection is
+    /// closed then.
     public func drop() { response.exchange.abandon() }
 
     private func tooLong(_ limit: Int) -> any Error {
@@ -59,6 +64,8 @@ public struct ClientResponseBody: AsyncSequence {
         public mutating func next() async throws -> [UInt8]? { try await response.exchange.nextPiece() }
     }
 
-    /// An iterator that reads from the connection; two of them take turns.
+    /// An iterator that reads from the connection.
+    ///
+    /// While one waits for more, another one's reading throws `ClientError`, `.unfit`.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(response: response) }
 }

@@ -43,7 +43,21 @@ public final class Request {
     public var version: HTTPVersion { head.version }
 
     /// The target as it was sent: path and query, in one of the four forms (RFC 9112, 3.2).
-    public var target: String { text(head.target) }
+    ///
+    /// Where its bytes are not UTF-8, those beyond ASCII are percent-encoded.
+    public var target: String {
+        let bytes = head.bytes(head.target)
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        var text = ""
+        for byte in bytes {
+            if byte < 0x80 {
+                text.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                text.append(percentEncoding: byte)
+            }
+        }
+        return text
+    }
 
     /// The path, percent-decoded once, dot segments resolved; "*" for the server itself.
     ///
@@ -127,6 +141,8 @@ public final class Request {
 }
 
 /// The fields of a request's head; looked up where they lie.
+///
+/// Values are texts in UTF-8: where a client has sent bytes that are none (RFC 9110, 5.5), U+FFFD stands in their place.
 public struct RequestHeaders: Sequence {
     let request: Request
 

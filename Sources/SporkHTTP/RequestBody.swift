@@ -4,7 +4,8 @@
 /// The body of a request.
 ///
 /// Iterating gives the pieces as they come, up to the server's limit (1 MiB unless it is set); `chunks(upTo:)` sets another. What was read once is gone. What
-/// nobody reads is dropped after the answer where it is little, or else the connection is closed.
+/// nobody reads is dropped after the answer where it is little, or else the connection is closed. One coroutine at a time may read; it need not be the
+/// handler's own, and where it still reads when the answer is complete, it is told so by `HTTPError` 400.
 public struct RequestBody: AsyncSequence {
     let request: Request
     let limit: Int?
@@ -52,7 +53,7 @@ public struct RequestBody: AsyncSequence {
     }
 
     private func read(upTo limit: Int) async throws -> [UInt8]? {
-        guard let connection = request.connection else { throw HTTPError(.badRequest, "the request has been answered") }
+        guard let connection = request.connection else { throw HTTPError.isAnswered }
         return try await connection.readContent(of: request, upTo: limit)
     }
 
@@ -64,6 +65,8 @@ public struct RequestBody: AsyncSequence {
         public mutating func next() async throws -> [UInt8]? { try await body.readPiece() }
     }
 
-    /// An iterator that reads from the connection; two of them take turns.
+    /// An iterator that reads from the connection.
+    ///
+    /// While one waits for more, no other may: that is a programming error.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(body: self) }
 }

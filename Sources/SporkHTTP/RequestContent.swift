@@ -14,6 +14,10 @@ struct RequestContent {
     var awaitsContinue = false
     /// Whether the final answer has begun: the client is not told to go on any more (RFC 9110, 10.1.1).
     var isAnswered = false
+    /// Whether the request's answer is there, and what is left of its content nobody's but the connection's.
+    var isTakenBack = false
+    /// Whether a coroutine waits for more of it.
+    var isAwaited = false
     /// Whether it has been found not to be readable, or has not come.
     var hasFailed = false
     /// How much was read.
@@ -24,7 +28,8 @@ struct RequestContent {
     mutating func begin(_ head: RequestHead, limits: BodyDecoder.Limits) {
         isExpected = head.isChunked || (head.contentLength ?? 0) > 0
         length = head.isChunked ? nil : head.contentLength ?? 0
-        (awaitsContinue, isAnswered, hasFailed, received, waited) = (false, false, false, 0, 0)
+        (awaitsContinue, isAnswered, isTakenBack, isAwaited, hasFailed) = (false, false, false, false, false)
+        (received, waited) = (0, 0)
         guard isExpected else {
             if !decoder.isComplete || !decoder.trailers.isEmpty { decoder = BodyDecoder(length: 0) }
             return

@@ -30,7 +30,7 @@ enum RequestSerializer {
     static func appendHead(of request: ClientRequest, userAgent: String?, to output: inout OutputBuffer) {
         output.append(request.methodName)
         output.append(" ")
-        output.append(request.url.target)
+        output.append(request.isForServer ? "*" : request.url.target)
         output.append(" HTTP/1.1\r\n")
         if request.headers["Host"] == nil { ResponseSerializer.append("Host", request.url.authority, to: &output) }
         if let userAgent, request.headers["User-Agent"] == nil {

@@ -40,7 +40,8 @@ public struct Response {
 
     /// How it went.
     public var status: Status
-    /// The fields, without those that the server writes itself: Date, Server, Connection, Content-Length and Transfer-Encoding.
+    /// The fields, without those that the server writes itself: Connection, Content-Length and Transfer-Encoding, and Date and Server where they are not
+    /// here (RFC 9110, 6.6.1: who passes an answer on leaves its Date).
     public var headers: Headers
     /// Whether the connection is closed behind it; it may be without, too.
     public var closesConnection = false

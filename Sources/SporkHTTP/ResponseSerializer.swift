@@ -36,10 +36,11 @@ package enum ResponseSerializer {
     ) {
         if let prepared = response.preparedHead {
             output.append(prepared.bytes)
+            DateLine.append(to: &output)
         } else {
             appendStatusAndFields(response.status, response.headers, framing, to: &output)
+            if !response.headers.others.has("date") { DateLine.append(to: &output) }
         }
-        DateLine.append(to: &output)
         switch persistence {
         case .implied: output.append(literal: "\r\n")
         case .announced: output.append(literal: "Connection: keep-alive\r\n\r\n")
@@ -55,14 +56,15 @@ package enum ResponseSerializer {
         _ framing: Framing,
         to output: inout OutputBuffer
     ) {
+        let namesServer = headers.others.has("server")
         if status.code == 200 {
-            output.append(literal: "HTTP/1.1 200 OK\r\nServer: spork\r\n")
+            output.append(literal: namesServer ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 200 OK\r\nServer: spork\r\n")
         } else {
             output.append(literal: "HTTP/1.1 ")
             output.append(decimal: Int(status.code))
             output.append(literal: " ")
             output.append(literal: status.reason)
-            output.append(literal: "\r\nServer: spork\r\n")
+            output.append(literal: namesServer ? "\r\n" : "\r\nServer: spork\r\n")
         }
         if let type = headers.contentType { append("Content-Type", type, to: &output) }
         for field in headers.others where !isOurs(field.name) { append(field.name, field.value, to: &output) }
@@ -98,14 +100,17 @@ package enum ResponseSerializer {
     /// Whether a field is the server's to write: a handler that sets it, too, would make the message ambiguous.
     private static func isOurs(_ name: String) -> Bool {
         switch name.utf8.count {
-        case 4: name.isSameField(as: "date")
-        case 6: name.isSameField(as: "server")
         case 10: name.isSameField(as: "connection")
         case 14: name.isSameField(as: "content-length")
         case 17: name.isSameField(as: "transfer-encoding")
         default: false
         }
     }
+}
+
+extension [Headers.Field] {
+    /// Whether there is a field with this name, which is in lower case.
+    fileprivate func has(_ name: String) -> Bool { contains { $0.name.isSameField(as: name) } }
 }
 
 extension Status {

@@ -83,6 +83,7 @@ extension ServerConnection {
         case .events(let write):
             return try await answer(request, with: response) { try await self.sendEvents($0, for: request, write) }
         case .takeover(let takeOver):
+            try await beginAnswer(to: request)
             try await handOver(response, takeOver)
             return (false, 0)
         default: return try await answer(request, with: response)
@@ -94,6 +95,7 @@ extension ServerConnection {
         _ request: Request,
         with response: Response
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        try await beginAnswer(to: request)
         let rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
         let isLast = isDraining ? try isLastAnswer() : false
         let closes = !request.head.keepsAlive || rest == .endless || isLast || response.closesConnection
@@ -137,12 +139,20 @@ extension ServerConnection {
         return try await conclude(request, response, closes)
     }
 
+    /// Sees that nobody but the connection reads and writes from here on: the handler may have left coroutines behind that do.
+    private func beginAnswer(to request: Request) async throws(StreamError) {
+        request.content.isAnswered = true
+        if request.content.isExpected { await takeContentBack(of: request) }
+        if isWriting { try await waitForWriter(of: request) }
+    }
+
     /// What becomes of the connection behind an answer.
     private func conclude(
         _ request: Request,
         _ response: Response,
         _ closes: Bool
     ) async throws(StreamError) -> (goesOn: Bool, effort: Int) {
+        if request.content.isExpected { await takeContentBack(of: request) }
         if closes {
             if !output.isEmpty { try await flush() }
             // Always, also behind a client that has promised to send no more: between a look for more and the close it may come.
@@ -163,6 +173,7 @@ extension ServerConnection {
     func sendEarlyHints(_ headers: Headers, for request: Request) async throws(StreamError) {
         guard request.version == .http11 else { return }
         if isWriting { try await waitForWriter(of: request) }
+        guard !request.content.isAnswered else { return }
         ResponseSerializer.appendInterim(.earlyHints, headers, to: &output)
         try await flush()
     }
@@ -177,6 +188,8 @@ extension ServerConnection {
     }
 
     private func response(to error: any Error, of request: Request) -> Response {
+        // The client is not told what is wrong with another server; somebody has to be.
+        if let error = error as? ClientError { server.onError(error, request) }
         if let error = error as? any ResponseConvertible { return error.response }
         if error is TimeoutError { return .page(.serviceUnavailable) }
         server.onError(error, request)
@@ -243,7 +256,8 @@ extension ServerConnection {
         events.lastEventID = request.headers["Last-Event-ID"]
         guard let coroutine = AnyCoroutine.current, !isDraining else { return }
         listener = coroutine
-        stream.observeReading(until: .never, self)
+        // Where there is still content to come, who reads that sees the client's end, and who writes.
+        if request.content.decoder.isComplete { stream.observeReading(until: .never, self) }
         defer {
             listener = nil
             stream.interruptReader()
@@ -265,9 +279,15 @@ extension ServerConnection {
             input.keep()
             isWriting = true
             defer { endWriting() }
-            try await stream.write(output.bytes, more: true)
-            output.removeAll()
-            try await stream.write(bytes)
+            do {
+                try await stream.write(output.bytes, more: true)
+                output.removeAll()
+                try await stream.write(bytes)
+            } catch {
+                // Nobody knows how much of it has left: it must not be sent again.
+                output.removeAll()
+                throw error
+            }
             // It leaves with what comes next, which is the next chunk, or the end.
             if asChunk { output.append(literal: "\r\n") }
         }

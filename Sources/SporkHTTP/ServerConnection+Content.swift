@@ -21,6 +21,7 @@ extension ServerConnection {
     func readContent(of request: Request, upTo limit: Int) async throws -> [UInt8]? {
         if let length = request.content.length, length > limit { throw HTTPError(.contentTooLarge) }
         while true {
+            guard !request.content.isTakenBack else { throw HTTPError.isAnswered }
             let chunk = try takeContent(of: request)
             request.content.received += chunk.count
             guard request.content.received <= limit else {
@@ -31,7 +32,7 @@ extension ServerConnection {
             input.keep()
             if !chunk.isEmpty { return chunk }
             if request.content.decoder.isComplete { return nil }
-            try await receiveContent(of: request)
+            try await receiveContent(of: request, forHandler: true)
         }
     }
 
@@ -57,9 +58,23 @@ extension ServerConnection {
         return chunk
     }
 
+    /// Takes what is left of a request's content from its handler, once the answer is there: a coroutine of its that still waits for more is told that
+    /// the request has been answered.
+    @inline(never)
+    func takeContentBack(of request: Request) async {
+        request.content.isTakenBack = true
+        // It has its turn before anybody else waits on the stream.
+        while request.content.isAwaited {
+            stream.interruptReader()
+            await EventLoop.stepBack()
+        }
+    }
+
     /// Waits for more of a request's content.
-    private func receiveContent(of request: Request) async throws {
+    private func receiveContent(of request: Request, forHandler: Bool) async throws {
         while true {
+            // Looked at behind each suspension: what has come may be another request by now.
+            if forHandler, request.content.isTakenBack { throw HTTPError.isAnswered }
             switch try input.receive(from: stream) {
             case .bytes:
                 // It has not waited.
@@ -74,11 +89,18 @@ extension ServerConnection {
                 request.content.awaitsContinue = false
                 ResponseSerializer.appendInterim(.continue, Headers(), to: &output)
             }
-            if !output.isEmpty, !isWriting { try await flush() }
+            if !output.isEmpty, !isWriting {
+                try await flush()
+                continue
+            }
             input.keep()
             let began = EventLoop.recently
             let deadline = Deadline.after(seconds: request.content.patience(configuration))
-            defer { request.content.hasWaited(EventLoop.recently - began) }
+            request.content.isAwaited = true
+            defer {
+                request.content.isAwaited = false
+                request.content.hasWaited(EventLoop.recently - began)
+            }
             do { try await stream.waitUntilReadable(until: deadline) } catch {
                 if error.reason == .cancelled { throw CancellationError() }
                 request.content.hasFailed = true
@@ -120,7 +142,12 @@ extension ServerConnection {
         guard request.content.received <= limit else { throw HTTPError(.contentTooLarge) }
         if request.content.decoder.isComplete { return false }
         if !output.isEmpty { try await flush() }
-        try await receiveContent(of: request)
+        try await receiveContent(of: request, forHandler: false)
         return true
     }
+}
+
+extension HTTPError {
+    /// What a reader is told that comes too late.
+    static let isAnswered = HTTPError(.badRequest, "the request has been answered")
 }

@@ -165,9 +165,21 @@ final class ServerConnection: StreamHandler {
         if try sendAtOnce() { return }
         input.keep()
         isWriting = true
-        defer { endWriting() }
-        try await stream.write(output.bytes)
-        output.removeAll()
+        var sent = 0
+        // Also when this fails: one who is cancelled leaves the rest, and no more, to who writes next.
+        defer {
+            output.removeFirst(sent)
+            endWriting()
+        }
+        while sent < output.count {
+            if let count = try stream.tryWrite(UnsafeRawBufferPointer(rebasing: output.bytes[sent...])) {
+                sent += count
+            } else {
+                try await stream.waitUntilWritable()
+            }
+        }
+        // Through TLS the last record may not have left.
+        if stream.isSecured { try await stream.write([UInt8]()) }
         countBytes()
     }
 

@@ -32,6 +32,8 @@ nonisolated extension Status {
     public static var accepted: Status { Status(202, "Accepted") }
     /// It succeeded, and there is nothing to send (15.3.5).
     public static var noContent: Status { Status(204, "No Content") }
+    /// It succeeded, and the form is to be emptied; there is nothing to send (15.3.6).
+    public static var resetContent: Status { Status(205, "Reset Content") }
     /// A part of the file, as asked for (15.3.7).
     public static var partialContent: Status { Status(206, "Partial Content") }
     /// It is to be found elsewhere, for good (15.4.2).

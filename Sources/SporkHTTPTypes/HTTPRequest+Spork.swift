@@ -9,9 +9,10 @@ extension HTTPRequest {
     public init(_ request: Request) {
         var fields = HTTPFields(request.headers)
         if let host = HTTPField.Name("Host") { fields[host] = nil }
+        guard let method = Method(request.methodName) else { preconditionFailure("the parser takes tokens only") }
         let isConnect = request.method == .connect
         self.init(
-            method: Method(request.methodName) ?? .get,
+            method: method,
             scheme: isConnect ? nil : request.isSecure ? "https" : "http",
             authority: request.host,
             path: isConnect ? nil : Self.path(of: request),

@@ -3,7 +3,8 @@ import HTTPTypes
 import SporkHTTP
 
 extension HTTPResponse {
-    /// Status and fields of an answer, without those that the server writes itself: Date, Server, Connection and how long the body is.
+    /// Status and fields of an answer, without those that the server writes itself: Connection and how long the body is, and Date and Server where the
+    /// answer has none.
     public init(_ response: Response) {
         self.init(
             status: Status(code: Int(response.status.code), reasonPhrase: "\(response.status.reason)"),
@@ -24,20 +25,5 @@ extension Response {
 
 extension SporkHTTP.Status {
     /// The same code.
-    public init(_ status: HTTPResponse.Status) {
-        let code = UInt16(status.code)
-        self = Self.usual.first { $0.code == code } ?? SporkHTTP.Status(code, "")
-    }
-
-    private nonisolated static var usual: [SporkHTTP.Status] {
-        [
-            .ok, .created, .accepted, .noContent, .partialContent, .movedPermanently, .found, .seeOther, .notModified,
-            .temporaryRedirect, .permanentRedirect, .badRequest, .unauthorized, .forbidden, .notFound,
-            .methodNotAllowed, .notAcceptable, .requestTimeout, .conflict, .gone, .preconditionFailed,
-            .contentTooLarge, .uriTooLong, .unsupportedMediaType, .rangeNotSatisfiable, .expectationFailed,
-            .misdirectedRequest, .unprocessableContent, .upgradeRequired, .tooManyRequests, .fieldsTooLarge,
-            .internalServerError, .notImplemented, .badGateway, .serviceUnavailable, .gatewayTimeout,
-            .versionNotSupported,
-        ]
-    }
+    public init(_ status: HTTPResponse.Status) { self.init(code: UInt16(status.code)) }
 }

@@ -13,6 +13,11 @@ public enum JSONBodyError: Error, Equatable, ResponseConvertible, CustomStringCo
     case unfit(path: String, reason: String)
 
     init(_ error: DecodingError, in body: Data) {
+        // That JSON is UTF-8 comes first (RFC 8259, 8.1).
+        guard String(validating: body, as: UTF8.self) != nil else {
+            self = .malformed
+            return
+        }
         switch error {
         // A number that does not fit has no path either.
         case .dataCorrupted(let context) where context.codingPath.isEmpty && !Self.isJSON(body): self = .malformed

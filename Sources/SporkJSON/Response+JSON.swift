@@ -23,7 +23,8 @@ extension JSONEncoder {
     // One for all answers: it keeps nothing between two values.
     static let plain: JSONEncoder = {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = .withoutEscapingSlashes
+        // The same value is the same bytes, whatever order its keys are kept in: an entity tag may stand for it.
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         return encoder
     }()
 }

@@ -15,7 +15,8 @@ package final class SecuringHandler: StreamHandler {
         package var context: TLSContext
         /// How long a client may take to begin, and how long its handshake may take then.
         package var limit = TLSContext.defaultHandshakeLimit
-        /// How long a client that has not begun is waited for when the server drains: what it has sent may be on its way.
+        /// How long a client that has not begun, or not finished its handshake, is waited for when the server drains: what it has sent may be on
+        /// its way.
         package var drainLimit: Duration = .seconds(2)
         /// What a client is told in the clear that does not speak TLS but begins with a letter; empty for nothing.
         package var refusal: [UInt8] = []
@@ -32,6 +33,9 @@ package final class SecuringHandler: StreamHandler {
     private var inner: (any StreamHandler)?
     private var deadline: Deadline
     private var isDraining = false
+    // While its handshake is under way nobody looks at the deadline.
+    private var isSecuring = false
+    private var drainTimer: LoopTimer?
 
     package init(_ stream: SocketStream, _ settings: Settings, _ make: @escaping (SocketStream) -> any StreamHandler) {
         self.stream = stream
@@ -50,7 +54,11 @@ package final class SecuringHandler: StreamHandler {
             return .close
         case .end: return .close
         }
+        isSecuring = true
+        if isDraining { closeSoon() }
         try await stream.secure(with: settings.context, as: .server, within: settings.limit)
+        isSecuring = false
+        drainTimer = nil
         let inner = make(stream)
         self.inner = inner
         if isDraining { inner.drain() }
@@ -60,7 +68,15 @@ package final class SecuringHandler: StreamHandler {
     package func drain() {
         isDraining = true
         deadline = min(deadline, .after(settings.drainLimit))
+        if isSecuring { closeSoon() }
         inner?.drain()
+    }
+
+    /// Closes the stream when its handshake takes longer than a server that drains waits.
+    private func closeSoon() {
+        let timer = LoopTimer { [unowned self] in MainActor.assumeIsolated { stream.close() } }
+        timer.start(after: settings.drainLimit)
+        drainTimer = timer
     }
 
     // What it has sent is read: a close with unread input would make the kernel reset the connection, and nobody would read why.

@@ -2,8 +2,10 @@
 
 import os
 import socket
+import struct
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,138 @@ def test_a_tunnel_keeps_its_halves(proxy, start):
             upstream.shutdown(socket.SHUT_WR)
             client.settimeout(20)
             assert read_all(client) == noise
+
+
+class Upstream:
+    """A server that answers each connection's first request with these bytes, and keeps what it was asked."""
+
+    def __init__(self, answer: bytes, then: float = 0):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.asked: list[bytes] = []
+        self.answer, self.then = answer, then
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(10)
+                asked = b""
+                while b"\r\n\r\n" not in asked and (more := connection.recv(65536)):
+                    asked += more
+                self.asked.append(asked)
+                connection.sendall(self.answer)
+                time.sleep(self.then)
+
+    def __enter__(self) -> "Upstream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_an_answer_before_the_end_of_its_request_hurts_nobody(start_example, answer: bytes):
+    """A coroutine still reads the request's body when the answer is complete: the worker goes on, and so do its other clients."""
+    proxy = start_example("example-proxy", "-w", "1")
+    workers = proxy.workers()
+    with Upstream(answer, then=0.5) as upstream, proxy.connect() as client:
+        head = f"POST http://127.0.0.1:{upstream.port}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n"
+        client.sendall(head.encode() + b"x" * 1000)
+        assert client.recv(12) == answer[:12]
+        client.settimeout(1)
+        try:
+            client.recv(1000)
+        except TimeoutError:
+            pass
+    assert proxy.workers() == workers
+    proxy.stop()
+
+
+def test_what_fails_behind_the_head_is_502_as_well(proxy):
+    for text in (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"):
+        with Upstream(text) as upstream:
+            request = f"GET http://127.0.0.1:{upstream.port}/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            assert proxy.exchange(request.encode()).startswith(b"HTTP/1.1 502 ")
+
+
+def test_a_server_that_cannot_be_reached_in_time_is_504(proxy):
+    # A queue that is full: the kernel does not answer.
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        port = server.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        time.sleep(0.2)
+        request = f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+        assert proxy.exchange(request, timeout=30).startswith(b"HTTP/1.1 504 ")
+        request = f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        assert proxy.exchange(request, timeout=30).startswith(b"HTTP/1.1 504 ")
+        for one in waiting:
+            one.close()
+
+
+def test_a_tunnel_ends_when_its_client_resets(proxy):
+    with socket.create_server(("127.0.0.1", 0)) as server, proxy.connect() as client:
+        target = "127.0.0.1:%d" % server.getsockname()[1]
+        client.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        upstream, _ = server.accept()
+        with upstream:
+            assert client.recv(12) == b"HTTP/1.1 200"
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            upstream.settimeout(10)
+            assert upstream.recv(1) == b""
+
+
+def test_a_proxy_changes_neither_date_nor_server(proxy):
+    date = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+    with Upstream(b"HTTP/1.1 200 OK\r\n" + date + b"Server: up\r\nContent-Length: 2\r\n\r\nok") as upstream:
+        answer = proxy.exchange(f"GET http://127.0.0.1:{upstream.port}/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert answer.count(b"Date: ") == 1 and date in answer
+    assert answer.count(b"Server: ") == 1 and b"Server: up\r\n" in answer
+
+
+def test_how_far_a_request_goes(proxy):
+    """Max-Forwards (RFC 9110, 7.6.2), and OPTIONS for a server (RFC 9112, 3.2.4)."""
+    with Upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") as upstream:
+
+        def ask(method: str, path: str, field: str = "") -> bytes:
+            target = f"http://127.0.0.1:{upstream.port}{path}"
+            return proxy.exchange(f"{method} {target} HTTP/1.1\r\nHost: x\r\n{field}Connection: close\r\n\r\n".encode())
+
+        assert ask("OPTIONS", "/a", "Max-Forwards: 0\r\n").startswith(b"HTTP/1.1 204 ")
+        assert ask("TRACE", "/a", "Max-Forwards: 0\r\n").startswith(b"HTTP/1.1 501 ")
+        assert not upstream.asked
+        assert ask("OPTIONS", "/a", "Max-Forwards: 3\r\n").startswith(b"HTTP/1.1 200 ")
+        assert upstream.asked[-1].startswith(b"OPTIONS /a HTTP/1.1\r\n") and b"\r\nMax-Forwards: 2\r\n" in upstream.asked[-1]
+        assert ask("GET", "/a", "Max-Forwards: 0\r\n").startswith(b"HTTP/1.1 200 "), "it means nothing there"
+        ask("OPTIONS", "")
+        assert upstream.asked[-1].startswith(b"OPTIONS * HTTP/1.1\r\n")
+        ask("OPTIONS", "?a")
+        assert upstream.asked[-1].startswith(b"OPTIONS /?a HTTP/1.1\r\n")
+    assert proxy.exchange(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 204 ")
+
+
+def test_bytes_beyond_utf8_in_a_target_arrive(proxy):
+    with Upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") as upstream:
+        start = f"GET http://127.0.0.1:{upstream.port}/".encode()
+        proxy.exchange(start + b"a\xe9?b\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert upstream.asked[-1].startswith(b"GET /a%E9?b%FF HTTP/1.1\r\n")

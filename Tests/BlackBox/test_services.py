@@ -56,7 +56,7 @@ def test_notes(notes: Server):
     made = requests.post(url, json={"text": "milk / Milch ü"})
     assert (made.status_code, made.headers["Content-Type"]) == (201, "application/json")
     note = made.json()
-    assert note["text"] == "milk / Milch ü" and 58 <= note["secondsLeft"] <= 60
+    assert note["text"] == "milk / Milch ü" and 58 <= note["expires"] - time.time() <= 62
     assert b"milk / Milch" in made.content
     place = notes.url + made.headers["Location"]
     assert made.headers["Location"] == f"/notes/{note['id']}"
@@ -79,6 +79,7 @@ def test_notes(notes: Server):
     "body,kind,status,error",
     [
         ("{", "application/json", 400, "the body is not JSON"),
+        (b'{"text": "\xe9"}', "application/json", 400, "the body is not JSON"),
         ("[]", "application/json", 422, "the body is of another type"),
         ("{}", "application/json", 422, "text is missing"),
         ('{"text": 1}', "application/json", 422, "text is of another type"),
@@ -86,7 +87,7 @@ def test_notes(notes: Server):
         ('{"text": "a"}', "text/plain", 415, "the body has to be JSON, and not text/plain"),
     ],
 )
-def test_what_is_wrong_with_a_body_is_told_in_json(notes: Server, body: str, kind: str, status: int, error: str):
+def test_what_is_wrong_with_a_body_is_told_in_json(notes: Server, body: str | bytes, kind: str, status: int, error: str):
     answer = requests.post(f"{notes.url}/notes", data=body, headers={"Content-Type": kind})
     assert (answer.status_code, answer.headers["Content-Type"], answer.json()) == (status, "application/json", {"error": error})
 
@@ -95,7 +96,18 @@ def test_notes_have_limits(notes: Server):
     assert requests.post(f"{notes.url}/notes", json={"text": ""}).status_code == 422
     assert requests.post(f"{notes.url}/notes", json={"text": "a", "seconds": 0}).status_code == 422
     assert requests.post(f"{notes.url}/notes", json={"text": "x" * 70_000}).status_code == 413
-    assert requests.get(f"{notes.url}/notes/none").status_code == 404
+    # Errors are in JSON, too, also where there is no route.
+    for path, status in (("/notes/none", 404), ("/nothing", 404), ("/notes", 405)):
+        answer = requests.delete(notes.url + path)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json") and answer.json()["error"]
+
+
+def test_an_entity_tag_stands_for_the_same_bytes(notes: Server):
+    place = notes.url + requests.post(f"{notes.url}/notes", json={"text": "same"}).headers["Location"]
+    first = requests.get(place)
+    time.sleep(1.1)
+    second = requests.get(place)
+    assert first.headers["ETag"] == second.headers["ETag"] and first.content == second.content
 
 
 def test_notes_expire(notes: Server):

@@ -177,6 +177,19 @@ def test_drain_says_goodbye(start, site: Path, identity: Identity):
         client.close()
 
 
+def test_a_handshake_under_way_does_not_hold_up_a_drain(start, site: Path, identity: Identity):
+    server = start(site, "-w", "1", *identity.options)
+    with server.connect() as half:
+        half.sendall(b"\x16")
+        time.sleep(0.3)
+        begin = time.monotonic()
+        os.kill(server.master, signal.SIGTERM)
+        # By the worker, and not by its master at the end of the grace.
+        assert half.recv(1) == b""
+        assert time.monotonic() - begin < 5
+    assert server.process.wait(5) == 0
+
+
 def test_reloads_under_load_lose_nothing(start, site: Path, identity: Identity):
     """HUP while clients ask on connections that last and on new ones: every request is answered, whole."""
     server = start(site, "-w", "2", *identity.options)

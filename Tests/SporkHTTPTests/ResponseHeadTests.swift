@@ -169,6 +169,13 @@ import Testing
         #expect(request.unfitness == "X has a control character")
         request.headers = Headers([Headers.Field("X\r\nEvil", "1")])
         #expect(request.unfitness == "a field's name is not a token")
+        request.headers = Headers()
+        request.headers.add("Host", "a")
+        request.headers.add("host", "b")
+        #expect(request.unfitness == "there are several Host fields")
+        request.headers["Host"] = nil
+        request.isForServer = true
+        #expect(request.unfitness == "only OPTIONS can be about the server itself")
         #expect(throws: ClientError.self) { try ClientRequest(.get, "http://a/\r\nx") }
     }
 }

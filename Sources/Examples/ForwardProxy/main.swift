@@ -1,8 +1,16 @@
 // A forward proxy (RFC 9110, 7.6): requests with an absolute target are sent on, bodies streamed both ways; CONNECT becomes a tunnel of two coroutines.
+// CONNECT goes to any port of any host: who offers this to others than himself has to say which (RFC 9110, 9.3.6).
 //
 //     example-proxy --bind 127.0.0.1:8080 --workers 2
 //     curl -x http://127.0.0.1:8080 http://example.org/ https://example.org/
 import Spork
+
+enum Limits {
+    /// How long connecting a tunnel may take.
+    static let connect = Duration.seconds(10)
+    /// How long nothing may move in a tunnel, in either direction.
+    static let idle = Duration.seconds(300)
+}
 
 try Server.main { _ in
     var settings = HTTPClient.Configuration()
@@ -13,7 +21,9 @@ try Server.main { _ in
     let router = Router()
     // Whatever the path is: there are no routes.
     router.use { request, next in
-        request.method == .connect ? try await next(request) : try await forward(request, with: client)
+        // The latter is about the proxy itself.
+        if request.method == .connect || request.target == "*" { return try await next(request) }
+        return try await forward(request, with: client)
     }
     router.connect { request in try await tunnel(request) }
     return router
@@ -27,6 +37,17 @@ func forward(_ request: Request, with client: HTTPClient) async throws -> Respon
     var onward = ClientRequest(.get, url)
     onward.methodName = request.methodName
     onward.headers = endToEnd(request.headers.map { ($0.name, $0.value) }, version: request.version)
+    if request.method == .options || request.method == .trace,
+        let field = request.headers["Max-Forwards"], let left = Int(field)
+    {
+        // It was meant for this proxy (RFC 9110, 7.6.2).
+        if left <= 0 {
+            if request.method == .options { return Response(.noContent) }
+            throw HTTPError(.notImplemented, "TRACE has no answer here")
+        }
+        onward.headers["Max-Forwards"] = "\(left - 1)"
+    }
+    onward.isForServer = request.method == .options && hasNoPath(request.target)
     // The target is what counts, whatever the field says (RFC 9112, 3.2.2).
     onward.headers["Host"] = url.authority
     if request.body.length != 0 {
@@ -39,8 +60,7 @@ func forward(_ request: Request, with client: HTTPClient) async throws -> Respon
 
     let answer: ClientResponse
     do { answer = try await client.send(onward) } catch let error as ClientError {
-        if case .timedOut = error.reason { throw HTTPError(.gatewayTimeout, "\(error)") }
-        throw HTTPError(.badGateway, "\(error)")
+        throw failure(error)
     }
     // The answer to HEAD says how long another one would be.
     let length = request.method == .head ? answer.headers["Content-Length"].flatMap { Int($0) } : answer.body.length
@@ -51,29 +71,71 @@ func forward(_ request: Request, with client: HTTPClient) async throws -> Respon
     return response
 }
 
+/// What a client is told when the server that it wants has not done its part.
+func failure(_ error: ClientError) -> HTTPError {
+    HTTPError(error.isTimeout ? .gatewayTimeout : .badGateway, "\(error)")
+}
+
+/// Whether a target is a scheme and a host, and nothing else: for the server there (RFC 9112, 3.2.4).
+func hasNoPath(_ target: String) -> Bool {
+    let parts = target.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+    return parts.count == 3 && !parts[2].contains { $0 == "/" || $0 == "?" }
+}
+
 /// Connects a client with the server that it names; from then on nobody looks at what they say.
 func tunnel(_ request: Request) async throws -> Response {
     let server: SocketStream
-    do { server = try await SocketStream.connect(to: request.target, within: .seconds(10)) } catch {
+    do { server = try await SocketStream.connect(to: request.target, within: Limits.connect) } catch {
         if error is CancellationError { throw error }
-        throw HTTPError(.badGateway, "\(error)")
+        throw failure(ClientError(.connecting(error), "CONNECT", request.target))
     }
     return Response.tunnel { client in
-        client.writeTimeout = nil
-        let upward = spawn("pump to \(request.target)") { try await pump(client, into: server) }
+        let tunnel = Tunnel(client, server)
+        let upward = spawn("pump to \(request.target)") { try await tunnel.pump(client, into: server) }
         defer {
             upward.cancel()
             server.close()
         }
-        try await pump(server, into: client)
+        try await tunnel.pump(server, into: client)
         try await upward.value
     }
 }
 
-/// Sends on what comes, to its end, which is passed on too: the other direction may still have something to say.
-func pump(_ source: SocketStream, into target: SocketStream) async throws {
-    while case let bytes = try await source.read(atMost: 64 * 1024), !bytes.isEmpty { try await target.write(bytes) }
-    target.shutdownWrite()
+/// Two connections that are each other's ends.
+///
+/// Invariant: when one of them fails, or nothing moves for too long, both are closed.
+final class Tunnel {
+    private let ends: [SocketStream]
+    private var moved = ContinuousClock.now
+
+    init(_ client: SocketStream, _ server: SocketStream) {
+        ends = [client, server]
+        for end in ends { (end.readTimeout, end.writeTimeout) = (Limits.idle, Limits.idle) }
+    }
+
+    /// Sends on what comes, to its end, which is passed on too: the other direction may still have something to say.
+    func pump(_ source: SocketStream, into target: SocketStream) async throws {
+        do {
+            while case let bytes = try await read(from: source), !bytes.isEmpty {
+                moved = .now
+                try await target.write(bytes)
+                moved = .now
+            }
+            target.shutdownWrite()
+        } catch {
+            for end in ends { end.close() }
+            throw error
+        }
+    }
+
+    private func read(from source: SocketStream) async throws -> [UInt8] {
+        while true {
+            do { return try await source.read(atMost: 64 * 1024) } catch {
+                // A silent direction goes on as long as something moves in the other one.
+                guard error.reason == .timedOut, moved.duration(to: .now) < Limits.idle else { throw error }
+            }
+        }
+    }
 }
 
 /// The fields that are for the other end (RFC 9110, 7.6.1), and who has passed them on (7.6.3).

@@ -6,6 +6,7 @@
 //     curl http://127.0.0.1:8000/notes
 //
 // The notes are a worker's own, so there is one worker unless --workers says otherwise; with more of them each would have other notes.
+import Glibc
 import Spork
 import SporkJSON
 
@@ -15,14 +16,15 @@ struct Draft: Decodable {
     /// How long it shall be kept; a minute where nothing is said.
     var seconds: Int?
 
-    var expires: ContinuousClock.Instant { .now + .seconds(seconds ?? 60) }
+    /// When its time is over, in seconds since 1970; begun ones count.
+    var expires: Int { time(nil) + 1 + (seconds ?? 60) }
 }
 
 /// What is kept.
 struct Note {
     let id: Int
     var text: String
-    var expires: ContinuousClock.Instant
+    var expires: Int
     var version = 1
 
     var validators: Validators { Validators(entityTag: EntityTag("\(id)-\(version)")) }
@@ -32,12 +34,13 @@ struct Note {
 struct Answer: Encodable {
     let id: Int
     let text: String
-    let secondsLeft: Int
+    // A time and not what is left of it: the entity tag stands for these very bytes.
+    let expires: Int
 
     init(_ note: Note) {
         id = note.id
         text = note.text
-        secondsLeft = max(0, Int((note.expires - .now).components.seconds))
+        expires = note.expires
     }
 }
 
@@ -75,7 +78,7 @@ final class Notes {
     /// Removes those whose time is over, now and later.
     func expire() async throws {
         while true {
-            let now = ContinuousClock.now
+            let now = time(nil)
             all = all.filter { $0.value.expires > now }
             try await sleep(for: .milliseconds(250))
         }
@@ -97,12 +100,26 @@ func answer(_ note: Note, _ status: Status = .ok) throws -> Response {
     return response
 }
 
+/// An error for a program: in JSON, as all the rest.
+func error(_ page: Response, _ message: String) throws -> Response {
+    var response = try Response.json(["error": message.isEmpty ? "\(page.status.reason)" : message], page.status)
+    for field in page.headers where field.name != "Content-Type" { response.headers.add(field.name, field.value) }
+    return response
+}
+
 var settings = ServerSettings()
 settings.workers = 1
 
 try Server.main(settings: settings) { _ in
     let notes = Notes()
     let router = Router()
+    router.use { request, next in
+        do {
+            let response = try await next(request)
+            let isPage = response.headers["Content-Type"]?.hasPrefix("text/html") ?? false
+            return isPage ? try error(response, "") : response
+        } catch let failure as HTTPError { return try error(failure.response, failure.message) }
+    }
     spawn("janitor") { try await notes.expire() }
 
     router.get("/notes") { _ in try Response.json(notes.all.values.sorted { $0.id < $1.id }.map(Answer.init)) }
