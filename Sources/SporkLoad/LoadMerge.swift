@@ -22,10 +22,6 @@ public struct LoadMerge {
             }
             latencies.add(histogram)
         }
-        var names: Set<String> = []
-        for run in runs where !names.insert(run.name).inserted {
-            throw StoredRun.Failure(description: "\(run.name): is there twice, and would count twice")
-        }
         func sum(_ name: String) throws(StoredRun.Failure) -> Int {
             var sum = 0
             for run in runs { sum = try Self.sum(sum, run.json[name]?.integer ?? 0, name, of: run) }
