@@ -186,7 +186,8 @@ import Testing
 
     @Test("what does not fit when it is merged is the most that does, or refused")
     func tooMuchToMerge() throws {
-        let text = "{\"requests\": \(Int.max), \"requests_per_second\": 1, \"errors\": {\"total\": \(Int.max)}, \"latency_microseconds\": {}, "
+        let text =
+            "{\"requests\": \(Int.max), \"requests_per_second\": 1, \"errors\": {\"total\": \(Int.max)}, \"latency_microseconds\": {}, "
         // No latency at all; and 2^21 of an hour each.
         var hours = LoadTally.emptyHistogram
         hours.record(3_600_000_000_000, count: 1 << 21)
