@@ -44,7 +44,7 @@ extension BenchCommand {
             guard !urls.isEmpty else {
                 throw BenchChecks.FileError(path: checks.urls ?? "", reason: "there is no URL in it")
             }
-            let targets = try urls.map { try LoadTarget(url: $0, at: unixSocket?.address) }
+            let targets = try LoadTarget.all(of: urls, at: unixSocket?.address)
             guard targets.allSatisfy({ $0.isEcho == targets[0].isEcho }) else { throw MixedTargets() }
             return targets
         }

@@ -66,6 +66,9 @@ struct BenchMergeCommand: ParsableCommand {
 
     func run() throws {
         try MainActor.assumeIsolated {
+            if let again = Set(results).first(where: { name in results.count { $0 == name } > 1 }) {
+                throw BenchChecks.FileError(path: again, reason: "it is there twice, and would count twice")
+            }
             let merged = try LoadMerge(try results.map { try StoredRun(file: $0) })
             Console.say(format == .text ? merged.text : merged.json.text)
         }

@@ -38,6 +38,7 @@ public enum HistogramCodec {
             if count < 0 {
                 guard count > -Int64(mostBytes) else { throw Failure() }
                 index += Int(-count)
+                guard index < mostBytes else { throw Failure() }
             } else {
                 guard let value = geometry.value(at: index) else { throw Failure() }
                 guard count <= mostCounts else { throw Failure() }

@@ -33,8 +33,8 @@ public nonisolated enum JSONValue: Equatable, Sendable {
         case .null: text += "null"
         case .boolean(let value): text += value ? "true" : "false"
         case .integer(let value): text += "\(value)"
-        // JSON knows no infinity; what is rounded here are microseconds and rates.
-        case .number(let value): text += value.isFinite ? LoadText.fixed(value, 3) : "null"
+        // JSON knows no infinity. The shortest text that is read as the same number again.
+        case .number(let value): text += value.isFinite ? "\(value)" : "null"
         case .string(let value): text += Self.quoted(value)
         case .array(let values):
             Self.write(values, "[", "]", to: &text, indent) { $0.write(to: &$1, indent: $2) }

@@ -22,18 +22,29 @@ public struct LoadMerge {
             }
             latencies.add(histogram)
         }
-        func sum(_ name: String) -> Int { runs.reduce(0) { Self.sum($0, $1.json[name]?.integer ?? 0) } }
+        func sum(_ name: String) throws(StoredRun.Failure) -> Int {
+            var sum = 0
+            for run in runs { sum = try Self.sum(sum, run.json[name]?.integer ?? 0, name, of: run) }
+            return sum
+        }
         // Each machine's rate is its own: their clocks need not agree.
-        let rate = runs.reduce(0) { $0 + ($1.rate ?? 0) }
+        var rate = 0.0
+        for run in runs {
+            guard let its = run.rate, its >= 0 else {
+                throw StoredRun.Failure(description: "\(run.name): has no requests_per_second")
+            }
+            rate += its
+        }
         var errors: [JSONValue.Member] = []
         for run in runs {
             guard case .object(let members)? = run.json["errors"] else { continue }
             for member in members {
                 guard let count = member.value.integer else { continue }
                 if let index = errors.firstIndex(where: { $0.name == member.name }) {
-                    errors[index].value = .integer(Self.sum(errors[index].value.integer ?? 0, count))
+                    let before = errors[index].value.integer ?? 0
+                    errors[index].value = .integer(try Self.sum(before, count, member.name, of: run))
                 } else {
-                    errors.append(.init(member.name, .integer(count)))
+                    errors.append(.init(member.name, .integer(try Self.sum(0, count, member.name, of: run))))
                 }
             }
         }
@@ -45,23 +56,34 @@ public struct LoadMerge {
         json = [
             "merged_from": .array(runs.map { .string($0.name) }),
             "url": .string(runs.first?.json["url"]?.string ?? ""),
-            "connections": .integer(sum("connections")), "processes": .integer(sum("processes")),
-            "interrupted": .boolean(isInterrupted), "requests": .integer(sum("requests")),
+            "connections": .integer(try sum("connections")), "processes": .integer(try sum("processes")),
+            "interrupted": .boolean(isInterrupted), "requests": .integer(try sum("requests")),
             "duration_seconds": .number(runs.map(\.seconds).max() ?? 0), "requests_per_second": .number(rate),
-            "bytes_read": .integer(sum("bytes_read")), "errors": .object(errors),
+            "bytes_read": .integer(try sum("bytes_read")), "errors": .object(errors),
             "latency_microseconds": LoadSummary.microseconds(latencies), "server": .null,
             "verdict": .string(worst?.verdict ?? ""),
             "verdict_reason": .string(worst.map { "\($0.name): " + ($0.json["verdict_reason"]?.string ?? "") } ?? ""),
-            "sent": .integer(sum("sent")), "unanswered": .integer(sum("unanswered")),
+            "sent": .integer(try sum("sent")), "unanswered": .integer(try sum("unanswered")),
+            "scheduled": .integer(try sum("scheduled")), "unsent": .integer(try sum("unsent")),
             "latency_histogram": .string(latencies.encodedText),
         ]
         (self.runs, self.latencies, self.rate) = (runs, latencies, rate)
     }
 
-    // A file can say anything: what does not fit is the most that does.
-    private static func sum(_ first: Int, _ second: Int) -> Int {
+    /// Numbers beyond this are not exact in everybody's JSON.
+    private static let most = 1 << 53
+
+    private static func sum(
+        _ first: Int,
+        _ second: Int,
+        _ name: String,
+        of run: StoredRun
+    ) throws(StoredRun.Failure) -> Int {
         let (sum, overflows) = first.addingReportingOverflow(second)
-        return overflows ? (first > 0 ? .max : .min) : sum
+        guard second >= 0, !overflows, sum <= most else {
+            throw StoredRun.Failure(description: "\(run.name): \(name) is no number that can be added: \(second)")
+        }
+        return sum
     }
 
     private let runs: [StoredRun]

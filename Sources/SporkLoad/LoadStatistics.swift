@@ -65,8 +65,9 @@ public enum LoadStatistics {
         case undecided
     }
 
-    /// Whether a mean ratio differs from 1: its interval has to exclude 1, and it has to be farther from it than a contender was from
-    /// itself. Without an interval, for which there have to be three measurements, nothing is decided.
+    /// Whether a mean ratio differs from 1.
+    ///
+    /// Its interval has to exclude 1, and it has to be farther from it than a contender was from itself. Without an interval, for which there have to be three measurements, nothing is decided.
     public static func finding(ratio: Double, interval: Interval?, noise: Interval?) -> Finding {
         guard let interval else { return .undecided }
         guard interval.low > 1 || interval.high < 1 else { return .noDifference }

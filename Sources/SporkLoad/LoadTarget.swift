@@ -41,6 +41,17 @@ public nonisolated struct LoadTarget: Sendable {
     ///
     /// - Parameter socket: connects to this address, whatever the URL says; its host is not resolved then.
     public init(url: String, at socket: SocketAddress? = nil) throws {
+        var known: [String: SocketAddress] = [:]
+        try self.init(url: url, at: socket, known: &known)
+    }
+
+    /// Several URLs, each name with its port resolved once.
+    public static func all(of urls: [String], at socket: SocketAddress? = nil) throws -> [LoadTarget] {
+        var known: [String: SocketAddress] = [:]
+        return try urls.map { try LoadTarget(url: $0, at: socket, known: &known) }
+    }
+
+    private init(url: String, at socket: SocketAddress?, known: inout [String: SocketAddress]) throws {
         let scheme = ["https://", "tcp://"].first { url.hasPrefix($0) } ?? "http://"
         guard url.hasPrefix(scheme), url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw Failure.malformed(url)
@@ -58,7 +69,9 @@ public nonisolated struct LoadTarget: Sendable {
         self.host = host
         self.authority = String(authority)
         self.path = path.hasPrefix("/") ? String(path) : "/" + path
-        address = try socket ?? SocketAddress(host: host, port: port) ?? Self.resolve(host, port: port)
+        let name = "\(host):\(port)"
+        address = try socket ?? SocketAddress(host: host, port: port) ?? known[name] ?? Self.resolve(host, port: port)
+        known[name] = address
     }
 
     private static func split(_ authority: Substring, defaultPort: UInt16) -> (host: String, port: UInt16)? {

@@ -12,11 +12,8 @@ struct PlainConnection {
         var status: Int
         /// All of it, head and content.
         var bytes: [UInt8]
-        /// Where the content begins.
-        var headLength: Int
-
-        /// The content, as it came: chunks are not put together.
-        var content: ArraySlice<UInt8> { bytes[headLength...] }
+        /// Its content, chunks put together.
+        var content: ArraySlice<UInt8>
     }
 
     private let descriptor: Int32
@@ -63,26 +60,37 @@ struct PlainConnection {
     }
 
     private func answer(_ isHead: Bool) -> Answer? {
-        var parser = ResponseParser(isHead: isHead)
+        var parser = ResponseParser(isHead: isHead, reportsParts: true)
         var (all, used): ([UInt8], Int) = ([], 0)
+        var content: [UInt8] = []
+        // Whether there may be more in what has come.
+        var goesOn = false
         var chunk = [UInt8](repeating: 0, count: 16 * 1024)
         while true {
-            let count = read(descriptor, &chunk, chunk.count)
-            if count == 0, parser.endsWithStream { return Self.answer(parser.statusSoFar, all) }
-            guard count > 0, all.count < 1 << 28 else { return nil }
-            all += chunk[..<count]
+            if !goesOn {
+                let count = read(descriptor, &chunk, chunk.count)
+                if count == 0, parser.endsWithStream {
+                    return Answer(status: parser.statusSoFar, bytes: all, content: content[...])
+                }
+                guard count > 0, all.count < 1 << 28 else { return nil }
+                all += chunk[..<count]
+            }
+            goesOn = false
             let action = all.withUnsafeBytes { parser.advance(over: UnsafeRawBufferPointer(rebasing: $0[used...])) }
             switch action {
-            case .needMore(let more), .head(let more), .content(let more, _): used += more
-            case .complete(_, let status, _): return Self.answer(status, all)
+            case .needMore(let more):
+                used += more
+            case .head(let more):
+                used += more
+                goesOn = true
+            case .content(let more, let count):
+                used += more
+                content += all[(used - count)..<used]
+                goesOn = true
+            case .complete(_, let status, _):
+                return Answer(status: status, bytes: all, content: content[...])
             case .malformed: return nil
             }
         }
-    }
-
-    private static func answer(_ status: Int, _ bytes: [UInt8]) -> Answer {
-        var length = 0
-        while length + 4 < bytes.count, bytes[length..<length + 4] != [13, 10, 13, 10] { length += 1 }
-        return Answer(status: status, bytes: bytes, headLength: min(length + 4, bytes.count))
     }
 }

@@ -1,13 +1,16 @@
 """What spork bench measures around a run, from outside: the server's processes, comparisons, silent and hostile connections, files."""
 
+import base64
 import csv
 import html.parser
 import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -252,6 +255,44 @@ def test_compare_without_answers(spork: str, place: Path):
     assert nothing.returncode == 1 and "the server ended before it could be reached" in nothing.stderr
     bad = bench(spork, "compare", serve(spork, place, "-w 1"), serve(spork, place, "-w 1"), "-d200ms", "--rounds", "1", "-c2", "--path", "/missing")
     assert bad.returncode == 1 and "B and A are not compared: " in bad.stdout and "status 404" in bad.stdout
+
+
+def test_merge_refuses_what_is_wrong(spork: str, tmp_path: Path):
+    """Numbers that cannot be added, a rate that is missing and a file that is there twice: a line each, and no crash."""
+    # One value, in HdrHistogram's V2 encoding.
+    plain = struct.pack(">iiiiqqd", 0x1C849313, 2, 0, 3, 1, 3_600_000_000_000, 1.0) + b"\x01\x02"
+    stream = zlib.compress(plain)
+    histogram = base64.b64encode(struct.pack(">ii", 0x1C849314, len(stream)) + stream).decode()
+    good = {"requests": 1, "requests_per_second": 1.5, "latency_microseconds": {}, "verdict": "VALID", "scheduled": 4, "unsent": 2}
+    files = []
+    for number, change in enumerate([{}, {}, {"sent": -1}, {"bytes_read": 2**62}, {"requests": 2**53}, {"requests_per_second": None}, {"errors": {"total": 2**63 - 1}}]):
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps(good | {"latency_histogram": histogram} | change))
+    merged = bench(spork, "merge", files[0], files[1], "--format", "json")
+    assert merged.returncode == 0, merged.stderr
+    assert (json.loads(merged.stdout)["scheduled"], json.loads(merged.stdout)["unsent"]) == (8, 4)
+    for pair in [(files[0], file) for file in [files[0], *files[2:]]] + [(files[6], files[6])]:
+        refused = bench(spork, "merge", *pair)
+        assert refused.returncode == 1 and refused.stderr.count("\n") == 1, (pair, refused)
+
+
+def test_compare_puts_chunks_together(spork: str, place: Path):
+    """The same content in chunks, behind an interim answer, is the same."""
+    page = place / "server.py"
+    page.write_text(
+        "import socket, sys, threading\n"
+        "answer = b'HTTP/1.1 100 Continue\\r\\n\\r\\nHTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n'\n"
+        "data = bytes(range(256)) * 4\n"
+        "for at in range(0, 1024, 100): answer += b'%x\\r\\n%s\\r\\n' % (len(data[at:at + 100]), data[at:at + 100])\n"
+        "answer += b'0\\r\\n\\r\\n'\n"
+        "def talk(c):\n"
+        "    while c.recv(65536): c.sendall(answer)\n"
+        "listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+        "while True: threading.Thread(target=talk, args=[listener.accept()[0]], daemon=True).start()\n"
+    )
+    arguments = ["compare", serve(spork, place, "-w 1"), f"python3 '{page}' {{port}}", "--path", "/1k.bin", "-c1", "-d200ms", "--rounds", "1", "-R", "20"]
+    found = json.loads(bench(spork, *arguments, "--format", "json").stdout)
+    assert found["contenders"][1]["same_content"] is True and found["contenders"][1]["content_bytes"] == 1024
 
 
 def test_compare_keeps_what_it_has(spork: str, place: Path):

@@ -174,11 +174,19 @@ import Testing
     @Test("answers are the same when status and content are")
     func answers() {
         var result = Self.result([])
-        let answer = PlainConnection.Answer(status: 200, bytes: Array("H\r\n\r\nabc".utf8), headLength: 5)
-        let other = PlainConnection.Answer(status: 200, bytes: Array("HH\r\n\r\nabc".utf8), headLength: 6)
+        let answer = PlainConnection.Answer(
+            status: 200,
+            bytes: Array("H\r\n\r\nabc".utf8),
+            content: Array("abc".utf8)[...]
+        )
+        let other = PlainConnection.Answer(
+            status: 200,
+            bytes: Array("HH\r\n\r\nabc".utf8),
+            content: Array("abc".utf8)[...]
+        )
         result.answers = [answer, other]
         #expect(result.isSame(1) == true && result.sameness.contains("the same content as A"))
-        result.answers[1] = .init(status: 200, bytes: Array("HH\r\n\r\nabd".utf8), headLength: 6)
+        result.answers[1] = .init(status: 200, bytes: Array("HH\r\n\r\nabd".utf8), content: Array("abd".utf8)[...])
         #expect(result.isSame(1) == false && result.sameness.contains("DIFFERENT"))
         result.answers = [answer, nil]
         #expect(result.isSame(1) == nil && result.sameness.contains("NO ANSWER"))

@@ -68,14 +68,16 @@ import Testing
     @Test("values are written as RFC 8259 has them")
     func text() {
         let value: JSONValue = [
-            "a\"\\\n\u{1}ü": .array([.integer(1), .number(1.5), .number(.infinity), .null]), "b": .boolean(true),
+            "a\"\\\n\u{1}ü": .array([.integer(1), .number(1.5), .number(0.00001234), .number(.infinity), .null]),
+            "b": .boolean(true),
             "c": .object([]), "d": .array([]),
         ]
         let expected = """
             {
               "a\\"\\\\\\n\\u0001ü": [
                 1,
-                1.500,
+                1.5,
+                1.234e-05,
                 null,
                 null
               ],
