@@ -241,8 +241,8 @@ import Testing
                     }
                 )
                 var settings = HTTPClient.Configuration()
-                settings.bodyTimeout = .milliseconds(40)
-                settings.headTimeout = .milliseconds(40)
+                settings.bodyTimeout = .milliseconds(1000)
+                settings.headTimeout = .milliseconds(1000)
                 let client = HTTPClient(settings)
                 let response = try await client.get(server.url)
                 same(
@@ -267,7 +267,7 @@ import Testing
                     closed.set()
                 }
                 var settings = HTTPClient.Configuration()
-                settings.idleTime = .milliseconds(30)
+                settings.idleTime = .milliseconds(300)
                 let client = HTTPClient(settings)
                 same(try await client.get(server.url).body.string(upTo: 5), "hello")
                 same(client.statistics.idleConnections, 1)

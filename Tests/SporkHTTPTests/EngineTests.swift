@@ -212,10 +212,10 @@ private func limited(_ change: (inout HTTPServer.Configuration) -> Void) -> HTTP
                 let service = try Service(
                     router,
                     limited {
-                        $0.headerTimeout = .milliseconds(60)
-                        $0.keepAliveTimeout = .milliseconds(60)
-                        $0.writeTimeout = .milliseconds(60)
-                        $0.lingerTimeout = .milliseconds(60)
+                        $0.headerTimeout = .milliseconds(300)
+                        $0.keepAliveTimeout = .milliseconds(300)
+                        $0.writeTimeout = .milliseconds(300)
+                        $0.lingerTimeout = .milliseconds(300)
                     }
                 )
                 // A byte now and then does not buy more time.
