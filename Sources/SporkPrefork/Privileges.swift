@@ -8,7 +8,7 @@ extension ServerSettings {
     /// Whether workers can become what these say.
     ///
     /// - Throws: `SystemError` when there is no such user, group or processor, or this process may not become or use it.
-    package func check() throws { _ = try Privileges(self) }
+    package func check() throws { try Privileges(self).checkProcessors() }
 }
 
 /// What a worker becomes before it runs anything of its own.
@@ -28,10 +28,6 @@ struct Privileges {
         var processors = [Int32](repeating: 0, count: 1024)
         let count = spork_usable_processors(&processors, processors.count)
         usable = Array(processors.prefix(count))
-        if case .processors(let numbers) = affinity, let missing = numbers.first(where: { !usable.contains(Int32($0)) })
-        {
-            throw SystemError("run on processor", "\(missing)", number: EINVAL)
-        }
         var (user, group) = (geteuid(), getegid())
         if let name = settings.user {
             let failure = -spork_find_user(name, &user, &group)
@@ -57,6 +53,14 @@ struct Privileges {
         let count = spork_find_groups(user, group, &groups, mostGroups)
         guard count >= 0 else { throw SystemError("find the groups of", user, number: -count) }
         return Array(groups.prefix(Int(count)))
+    }
+
+    /// Whether all processors are there that are named: a worker that is to run on another one fails.
+    func checkProcessors() throws {
+        guard case .processors(let numbers) = affinity,
+            let missing = numbers.first(where: { !usable.contains(Int32($0)) })
+        else { return }
+        throw SystemError("run on processors", "[\(missing)]", number: EINVAL)
     }
 
     /// Becomes it, in the worker of a slot.

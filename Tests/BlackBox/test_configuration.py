@@ -70,7 +70,6 @@ def test_check_shows_what_holds_and_where_it_comes_from(spork, tmp_path, site):
         ("workers: 4\n", ":1: this is no 'name = value'"),
         ("directory = /nowhere/at/all\n", "serve /nowhere/at/all: no such file or directory"),
         ("user = nobody-of-that-name\n", "find the user nobody-of-that-name:"),
-        ("cpu-affinity = 1000\n", "run on processor 1000: invalid argument"),
         ("boot-timeout = 0\n", ":1: boot-timeout cannot be '0': a time"),
     ],
 )
@@ -83,6 +82,11 @@ def test_check_names_what_is_wrong(spork, tmp_path, text, complaint):
     # A server says the same, and does not start.
     served = subprocess.run([spork, "serve", "--config", file], capture_output=True, text=True, timeout=20)
     assert (served.returncode, served.stderr) == (1, done.stderr)
+
+
+def test_check_finds_what_workers_would_fail_of(spork):
+    done = check(spork, "--cpu-affinity", "1023")
+    assert (done.returncode, done.stderr) == (1, "spork: run on processors [1023]: invalid argument\n")
 
 
 def test_check_tells_misuse_from_mistakes(spork, tmp_path):
@@ -286,10 +290,10 @@ def test_a_reload_that_fails_in_its_workers_is_gone_altogether(spork, start, tmp
     server, file, control = configured(start, tmp_path, site, "backlog = 100\n")
     path = tmp_path / "web.sock"
     good = file.read_text()
-    # No worker is ready in a millisecond.
-    file.write_text(good.replace("backlog = 100", f"backlog = 7\nboot-timeout = 1ms\nbind = unix:{path}"))
+    # No worker finds that processor.
+    file.write_text(good.replace("backlog = 100", f"backlog = 7\ncpu-affinity = 1023\nbind = unix:{path}"))
     done = ctl(spork, control, "reload")
-    assert done.returncode == 1 and "was not ready after 0.001 s" in done.stderr
+    assert done.returncode == 1 and "run on processors [1023]: invalid argument" in done.stderr
     assert not path.exists()
 
     def queue() -> str:
@@ -353,9 +357,9 @@ def test_an_upgrade_that_fails_goes_back_to_what_was_configured(spork, start, tm
     """The program that comes back goes by the file as it was, whatever is in it now."""
     server, file, control = configured(start, tmp_path, site)
     good = file.read_text()
-    file.write_text(good + "boot-timeout = 1ms\n")
+    file.write_text(good + "cpu-affinity = 1023\n")
     done = ctl(spork, control, "upgrade")
-    assert done.returncode == 1 and "was not ready after 0.001 s" in done.stderr
+    assert done.returncode == 1 and "run on processors [1023]: invalid argument" in done.stderr
     for pid in server.workers():
         os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: get(server.port)) == b"x"
@@ -370,7 +374,7 @@ def test_a_paused_server_stays_so_when_a_reload_fails(spork, start, tmp_path, si
     os.kill(server.master, signal.SIGWINCH)
     wait_until(lambda: not server.workers(), what="no workers")
     good = file.read_text()
-    file.write_text(good + "boot-timeout = 1ms\n")
+    file.write_text(good + "cpu-affinity = 1023\n")
     assert ctl(spork, control, "reload").returncode == 1
     wait_until(lambda: not server.workers(), what="no workers")
     assert "0 of 2 workers serve" in ctl(spork, control, "status").stdout

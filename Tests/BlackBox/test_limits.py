@@ -484,7 +484,7 @@ def test_program_that_is_gone_back_to_runs_as_it_was_started(spork: str, site: P
     try:
         descriptors = len(os.listdir(f"/proc/{server.master}/fd"))
         script = (
-            f"#!/bin/sh\nexport MARK=new\nif [ $$ = {server.master} ]; then more='--boot-timeout 1ms'; fi\n"
+            f"#!/bin/sh\nexport MARK=new\nif [ $$ = {server.master} ]; then more='--cpu-affinity 1023'; fi\n"
             f"exec {original} serve {site} -w 2 -b 127.0.0.1:0 --control {control.path} --nofile 300 $more\n"
         )
         binary.unlink()

@@ -271,9 +271,9 @@ def test_upgrade_that_fails_after_it_was_tried_goes_back(spork: str, site: Path,
     server = Server([str(binary), "serve", str(site), "-w", "2", "-b", "127.0.0.1:0", "--control", control.path])
     try:
         original = shutil.copy(binary, tmp_path / "original")
-        # The same program; but when it is the master itself, not only tried, its workers have a millisecond to be ready in.
+        # The same program; but when it is the master itself, not only tried, its workers are to run on a processor that is not there.
         script = (
-            f"#!/bin/sh\nif [ $$ = {server.master} ]; then more='--boot-timeout 1ms'; fi\n"
+            f"#!/bin/sh\nif [ $$ = {server.master} ]; then more='--cpu-affinity 1023'; fi\n"
             f"exec {original} serve {site} -w 2 -b 127.0.0.1:0 --control {control.path} $more\n"
         )
         workers = server.workers()
