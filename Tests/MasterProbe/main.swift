@@ -91,7 +91,7 @@ do {
             }
         case "threaded":
             var thread = pthread_t()
-            pthread_create(&thread, nil, { sleepForever($0) }, nil)
+            pthread_create(&thread, nil, sleepForever, nil)
         default: break
         }
         let name = words.last ?? ""
