@@ -232,7 +232,9 @@ def test_compare_finds_a_difference(spork: str, place: Path):
     arguments = ["compare", *contenders, "--path", "/1k.bin", "-c2", "-d300ms", "--rounds", "4", "-R", "20"]
     result = bench(spork, *arguments)
     assert result.returncode == 0 and "B is slower than A, rate: x 0." in result.stdout, result.stdout
-    assert "the same content as A" in result.stdout and re.search(r"^B .*, CPU: x [\d.]+ \(95%: ", result.stdout, re.M)
+    assert "the same content as A" in result.stdout
+    # Where the kernel counts processor time in ticks of 10 ms only, six requests may cost none.
+    assert re.search(r"^B .*, CPU: (x [\d.]+ \(95%: |not known, not measured in every round)", result.stdout, re.M), result.stdout
 
 
 def test_compare_is_interrupted(spork: str, place: Path):
