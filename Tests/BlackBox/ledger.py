@@ -51,10 +51,16 @@ class Control:
     def wait(self, condition, what: str, seconds: float = 30) -> dict:
         """The status, as soon as a condition on it holds."""
         end = time.monotonic() + seconds
-        while not condition(status := self.status()):
+        while True:
+            # Who asks in the very moment in which one program becomes another is cut off, unless it waits for the upgrade itself.
+            try:
+                status = self.status()
+            except ConnectionResetError:
+                continue
+            if condition(status):
+                return status
             assert time.monotonic() < end, f"{what} did not come true within {seconds} s: {status}"
             time.sleep(0.005)
-        return status
 
 
 class Book:
