@@ -1,5 +1,6 @@
 // The options of spork bench about what is measured and looked at: warm-up, schedules, several URLs, answers, objectives, histograms.
 import ArgumentParser
+import Spork
 import SporkLoad
 import SporkNet
 
@@ -37,6 +38,17 @@ struct BenchChecks: ParsableArguments {
 
     @Flag(help: "Compare every answer's status and content with the first answer to the same URL.")
     var verify = false
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            How much of first answers --verify keeps in each process; what has no room is compared by length and hash, \
+            and then the place of a difference is not told.
+            """,
+            valueName: "size"
+        )
+    )
+    var verifyLimit = SizeArgument(64 << 20)
 
     @Option(help: ArgumentHelp("Statuses that answers have to have.", valueName: "200,204,3xx"))
     var expectStatus: StatusesArgument?
@@ -77,6 +89,7 @@ struct BenchChecks: ParsableArguments {
     var hdrLog: String?
 
     func validate() throws {
+        if verifyLimit != SizeArgument(64 << 20), !verify { throw ValidationError("--verify-limit is about --verify") }
         if verify, expectBody != nil { throw ValidationError("--verify goes without --expect-body") }
         if ledger, verify || expectBody != nil {
             throw ValidationError("--ledger goes without --verify and --expect-body: each answer is another one")
@@ -89,7 +102,7 @@ struct BenchChecks: ParsableArguments {
         get throws {
             var expectation = LoadExpectation()
             expectation.statuses = expectStatus?.statuses ?? []
-            if verify { expectation.content = .asFirst }
+            if verify { (expectation.content, expectation.mostKept) = (.asFirst, verifyLimit.bytes) }
             if let expectBody { expectation.content = .exactly(try expectBody.bytes) }
             return expectation
         }
@@ -149,6 +162,20 @@ struct MicrosecondsArgument: ExpressibleByArgument, Equatable {
             self.duration = duration
         }
     }
+}
+
+/// An amount of memory as an argument: 64M, 300K, 1000.
+struct SizeArgument: ExpressibleByArgument, Equatable {
+    let bytes: Int
+
+    init(_ bytes: Int) { self.bytes = bytes }
+
+    init?(argument: String) {
+        guard let bytes = SettingText.bytes(argument) else { return nil }
+        self.bytes = bytes
+    }
+
+    var defaultValueDescription: String { SettingText.text(ofBytes: bytes) }
 }
 
 /// Statuses as an argument: 200, 2xx, 200,204.

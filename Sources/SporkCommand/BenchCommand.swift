@@ -17,7 +17,8 @@ struct BenchCommand: ParsableCommand {
             generator's own lag stand beside it.
 
             Exit codes: 0 for a run with answers, 1 when there was none or no run, 2 for wrong usage, 3 when what --slo asks \
-            for was missed or --find found no rate, 130 after Ctrl-C, which ends everything with what there is, unjudged.
+            for was missed, --find found no rate, or an answer was not what --verify, --expect-status, --expect-body or \
+            --ledger want, 130 after Ctrl-C, which ends everything with what there is, unjudged.
 
             Several URLs take turns; each connection belongs to one host and port, and the connections are divided \
             between them. A batch of -p goes to one URL. Answers are counted by status; --verify, --expect-status and \
@@ -204,7 +205,7 @@ struct BenchCommand: ParsableCommand {
             Console.complain("\(plan.target.url) gave no answer")
             throw ExitCode(1)
         }
-        if summary.missesObjective { throw ExitCode(3) }
+        if summary.missesObjective || summary.hasUnexpectedAnswers { throw ExitCode(3) }
     }
 
     /// A plan with all that the options say.

@@ -21,7 +21,7 @@ public enum HistogramCodec {
 
     /// The histogram of a text; values that are too large for this program's are put into the last place.
     public static func histogram(of text: String) throws(Failure) -> Histogram<UInt64> {
-        guard let bytes = Base64Text.decode(text), bytes.count > 8, word(bytes, 0) & ~0xF0 == compressedCookie & ~0xF0,
+        guard let bytes = Base64.bytes(of: text), bytes.count > 8, word(bytes, 0) & ~0xF0 == compressedCookie & ~0xF0,
             Int(word(bytes, 4)) == bytes.count - 8,
             let plain = try? Inflate.bytes(of: bytes[8...], limit: mostBytes), plain.count >= headerSize,
             word(plain, 0) & ~0xF0 == plainCookie & ~0xF0, Int(word(plain, 4)) == plain.count - headerSize,
@@ -95,32 +95,5 @@ public enum HistogramCodec {
             shift += 7
         }
         return nil
-    }
-}
-
-/// Base64 (RFC 4648, 4), read.
-enum Base64Text {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    /// Nil when the text is not written as it would be encoded, but for bits at its end.
-    static func decode(_ text: String) -> [UInt8]? {
-        let digits = Array(text.utf8)
-        guard digits.count.isMultiple(of: 4) else { return nil }
-        let padding = digits.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-        guard padding <= 2 else { return nil }
-        var values = [Int](repeating: -1, count: 256)
-        for (value, digit) in alphabet.enumerated() { values[Int(digit)] = value }
-        var bytes: [UInt8] = []
-        var (bits, count) = (0, 0)
-        for digit in digits.dropLast(padding) {
-            guard values[Int(digit)] >= 0 else { return nil }
-            bits = bits << 6 & 0xFFFF | values[Int(digit)]
-            count += 6
-            if count >= 8 {
-                count -= 8
-                bytes.append(UInt8(truncatingIfNeeded: bits >> count))
-            }
-        }
-        return bytes
     }
 }

@@ -2,32 +2,13 @@
 // first answer, and copies nothing but that first one. Exists only where something has to be looked at.
 import Glibc
 
-/// What is expected of the answers, and what the first ones were: one for all connections of a process.
-final class LoadAnswers {
-    struct Answer {
-        var status: Int
-        var content: [UInt8]
-    }
-
-    let expectation: LoadExpectation
-    /// By URL; nil as long as none has come.
-    fileprivate(set) var first: [Answer?]
-
-    init(_ expectation: LoadExpectation, urls: Int) {
-        self.expectation = expectation
-        first = .init(repeating: nil, count: urls)
-        if case .exactly(let content) = expectation.content {
-            first = .init(repeating: Answer(status: 0, content: content), count: urls)
-        }
-    }
-}
-
 /// Looks at the answers of one connection, one after the other.
 struct LoadAnswerCheck {
     private let answers: LoadAnswers
     private var url = 0
     private var position = 0
     private var difference: LoadMismatch?
+    private var hash: ContentHash?
     // Of an answer that may become the first one.
     private var collected: [UInt8]?
 
@@ -35,16 +16,20 @@ struct LoadAnswerCheck {
 
     /// An answer to this URL begins.
     mutating func begin(url: Int) {
+        // What was collected of an answer that has failed is of no use.
+        if let collected { answers.endCollection(of: self.url, collected, isFirst: false) }
         (self.url, position, difference) = (url, 0, nil)
-        collected = answers.expectation.content == .asFirst && answers.first[url] == nil ? [] : nil
+        hash = answers.expectation.content == .asFirst && answers.references[url].needsHash ? ContentHash() : nil
+        collected = answers.beginsCollection(of: url) ? [] : nil
     }
 
     /// The next bytes of its content.
     mutating func take(_ piece: UnsafeRawBufferPointer) {
-        if collected != nil { collected?.append(contentsOf: piece) }
         defer { position += piece.count }
-        guard difference == nil, collected == nil, let expected = answers.first[url]?.content else { return }
-        difference = expected.withUnsafeBytes { Self.difference(piece, $0, at: position, url: url) }
+        hash?.add(piece)
+        if collected != nil { answers.keep(piece, in: &collected!) }
+        guard difference == nil, let kept = answers.references[url].kept else { return }
+        difference = kept.withUnsafeBytes { Self.difference(piece, $0, at: position, url: url) }
     }
 
     /// It is complete.
@@ -52,39 +37,35 @@ struct LoadAnswerCheck {
     /// - Returns: what is wrong with it; nil when nothing is.
     mutating func end(status: Int) -> LoadMismatch? {
         guard answers.expectation.allows(status) else {
-            return LoadMismatch(
-                url: url,
-                offset: -1,
-                text: "status \(status) instead of \(answers.expectation.statusText)"
-            )
+            return mismatch("status \(status) instead of \(answers.expectation.statusText)")
         }
-        if let content = collected, answers.first[url] == nil {
-            answers.first[url] = .init(status: status, content: content)
-            return nil
+        if answers.expectation.content == .asFirst, !answers.references[url].isKnown {
+            let hash = hash ?? ContentHash()
+            (answers.references[url].status, answers.references[url].length) = (status, position)
+            (answers.references[url].hash, answers.references[url].isKnown) = (hash, true)
         }
-        guard answers.expectation.content != .any, let expected = answers.first[url] else { return nil }
-        if answers.expectation.content == .asFirst, status != expected.status {
-            return LoadMismatch(
-                url: url,
-                offset: -1,
-                text: "status \(status), the first answer's was \(expected.status)"
-            )
-        }
-        // Another connection's answer was first: what was collected meanwhile has still to be compared.
-        if let content = collected { content.withUnsafeBytes { compare($0, with: expected.content) } }
-        if let difference { return difference }
-        guard position != expected.content.count else { return nil }
-        return LoadMismatch(
-            url: url,
-            offset: min(position, expected.content.count),
-            text: "\(position) bytes instead of \(expected.content.count)"
-        )
+        let mismatch = compare(status)
+        if let collected { answers.endCollection(of: url, collected, isFirst: mismatch == nil) }
+        collected = nil
+        return mismatch
     }
 
-    private mutating func compare(_ content: UnsafeRawBufferPointer, with expected: [UInt8]) {
-        collected = nil
-        position = 0
-        take(content)
+    private func compare(_ status: Int) -> LoadMismatch? {
+        guard answers.expectation.content != .any else { return nil }
+        let expected = answers.references[url]
+        if answers.expectation.content == .asFirst, status != expected.status {
+            return mismatch("status \(status), the first answer's was \(expected.status)")
+        }
+        if let difference { return difference }
+        guard position == expected.length else {
+            return mismatch("\(position) bytes instead of \(expected.length)", at: min(position, expected.length))
+        }
+        guard let hash, hash != expected.hash else { return nil }
+        return mismatch("\(position) bytes as in the first answer, but others: their hashes differ")
+    }
+
+    private func mismatch(_ text: String, at offset: Int = -1) -> LoadMismatch {
+        LoadMismatch(url: url, offset: offset, text: text)
     }
 
     /// Where a piece of content differs first from what was expected, with a few bytes around; nil where it does not.

@@ -100,10 +100,11 @@ extension LoadConnection {
         let role = TLSRole.client(serverName: process.origins[origin].target.host)
         do { try await stream.secure(with: tls, as: role, within: process.plan.timeout) } catch {
             stream.close()
-            guard let error = error as? StreamError else {
-                throw error is CancellationError ? .cancelled : .failed(.tls, .tls, .refused)
+            switch error {
+            case let error as TLSError: throw ending(error.reason, .tls, in: .tls)
+            case let error as StreamError: throw ending(error, otherwise: .tls, in: .tls)
+            default: throw .cancelled
             }
-            throw error.reason == .cancelled ? .cancelled : .failed(.tls, .tls, .init(error))
         }
     }
 }

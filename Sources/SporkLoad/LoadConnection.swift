@@ -263,7 +263,21 @@ final class LoadConnection {
         switch error.reason {
         case .timedOut: .failed(.timeout, phase, .timedOut)
         case .cancelled: .cancelled
-        default: .failed(failure, crossed ? .idleClose : phase, .init(error))
+        case .tls(let reason): ending(reason, failure, in: phase)
+        case .system(let number): .failed(failure, crossed ? .idleClose : phase, .system(number))
+        default: .failed(failure, crossed ? .idleClose : phase, .ended)
+        }
+    }
+
+    /// What it means that TLS does not go on; its words are kept.
+    func ending(_ reason: TLSError.Reason, _ failure: LoadTally.Failure, in phase: LoadIncidents.Phase) -> Ending {
+        switch reason {
+        case .timedOut: return .failed(.timeout, phase, .timedOut)
+        case .truncated, .closed: return .failed(failure, phase, .ended)
+        case .system(let number): return .failed(failure, phase, .system(number))
+        default:
+            process.tally.incidents.keep(refusal: reason.description)
+            return .failed(failure, phase, .refused)
         }
     }
 
@@ -275,16 +289,4 @@ final class LoadConnection {
 
     // The request met the server's close on its way (RFC 9112, 9.3.1).
     private var crossed: Bool { hasAnswered && isSilent }
-}
-
-extension LoadIncidents.Reason {
-    /// Why a call on a stream failed.
-    init(_ error: StreamError) {
-        switch error.reason {
-        case .system(let number): self = .system(number)
-        case .timedOut: self = .timedOut
-        case .tls: self = .refused
-        default: self = .ended
-        }
-    }
 }

@@ -16,6 +16,10 @@ public nonisolated struct LoadExpectation: Equatable, Sendable {
     public var statuses: [ClosedRange<Int>] = []
     /// What the content has to be.
     public var content = Content.any
+    /// How many bytes of first answers a process keeps to compare others with, of all URLs together.
+    ///
+    /// What has no room is compared by length and by a hash, and then the place of a difference is not known.
+    public var mostKept = 64 << 20
 
     /// Nothing in particular.
     public init() {}

@@ -27,12 +27,18 @@ extension LoadIncidents.Reason {
 }
 
 extension LoadIncidents {
+    private func meaning(of reason: LoadIncidents.Reason) -> String {
+        guard reason == .refused, let refusal else { return reason.meaning }
+        return "\(reason.meaning): \(refusal)"
+    }
+
     /// A line for each kind.
     var lines: [String] {
         entries.map { entry in
             let (first, last) = (Self.seconds(entry.first), Self.seconds(entry.last))
             let times = first == last ? "at \(first) s" : "first at \(first) s, last at \(last) s"
-            return "    \(entry.phase.name): \(entry.reason.name) (\(entry.reason.meaning)) \(entry.count), \(times)"
+            return
+                "    \(entry.phase.name): \(entry.reason.name) (\(meaning(of: entry.reason))) \(entry.count), \(times)"
         }
     }
 
@@ -41,7 +47,7 @@ extension LoadIncidents {
             entries.map { entry in
                 [
                     "phase": .string(entry.phase.name), "error": .string(entry.reason.name),
-                    "meaning": .string(entry.reason.meaning), "count": .integer(entry.count),
+                    "meaning": .string(meaning(of: entry.reason)), "count": .integer(entry.count),
                     "first_seconds": .number(Double(entry.first) / 1e9),
                     "last_seconds": .number(Double(entry.last) / 1e9),
                 ]

@@ -64,6 +64,8 @@ public struct LoadIncidents: Equatable {
 
     // There are a few kinds at most, so a search is short; and it happens only where something has failed.
     private var found: [Entry] = []
+    /// What TLS said when it refused for the first time.
+    private(set) var refusal: String?
 
     /// None.
     public init() {}
@@ -74,7 +76,13 @@ public struct LoadIncidents: Equatable {
     }
 
     /// Counts those of another process.
-    mutating func add(_ other: LoadIncidents) { for entry in other.found { add(entry) } }
+    mutating func add(_ other: LoadIncidents) {
+        for entry in other.found { add(entry) }
+        if let refusal = other.refusal { keep(refusal: refusal) }
+    }
+
+    /// TLS refused to go on; the first time is the one that is told.
+    mutating func keep(refusal text: String) { refusal = refusal ?? text }
 
     private mutating func add(_ entry: Entry) {
         guard let index = found.firstIndex(where: { $0.phase == entry.phase && $0.reason == entry.reason }) else {

@@ -11,6 +11,12 @@ extension LoadSummary {
     /// Whether an objective was missed.
     public var missesObjective: Bool { findings.contains { !$0.isMet } }
 
+    /// Whether answers were compared and one was another one, or a number of the ledger has not come back right.
+    public var hasUnexpectedAnswers: Bool {
+        let ledger = result.tally.ledger
+        return result.tally.mismatched > 0 || (plan.keepsLedger && ledger.count(.right) != ledger.numbers)
+    }
+
     var findingLines: [String] {
         findings.map { "SLO \($0.clause.text): \($0.isMet ? "met" : "MISSED"), measured \($0.valueText)" }
     }

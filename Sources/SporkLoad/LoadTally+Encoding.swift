@@ -10,6 +10,7 @@ extension LoadTally {
         func add(_ list: [UInt64]) { numbers += [UInt64(list.count)] + list }
         add(urls.flatMap { [UInt64($0.answers), UInt64($0.errors)] })
         add(incidents.encoded)
+        add((incidents.refusal ?? "").utf8.map(UInt64.init))
         add([UInt64(ledger.numbers), UInt64(ledger.twice)] + ledger.endings.map(UInt64.init))
         add(mismatches.flatMap(\.encoded))
         for histogram in Self.histograms {
@@ -34,8 +35,10 @@ extension LoadTally {
         guard let counts = Self.list(&rest), counts.count.isMultiple(of: 2) else { return nil }
         let starts = stride(from: counts.startIndex, to: counts.endIndex, by: 2)
         urls = starts.map { URLCount(answers: Int(counts[$0]), errors: Int(counts[$0 + 1])) }
-        guard let list = Self.list(&rest), let incidents = LoadIncidents(encoded: list) else { return nil }
+        guard let list = Self.list(&rest), let incidents = LoadIncidents(encoded: list), let refusal = Self.list(&rest)
+        else { return nil }
         self.incidents = incidents
+        if !refusal.isEmpty { self.incidents.keep(refusal: Self.text(refusal)) }
         guard let book = Self.list(&rest), book.count == ledger.endings.count + 2 else { return nil }
         let numbers = book.map { Int($0) }
         ledger = LoadLedger.Totals(numbers: numbers[0], endings: Array(numbers[2...]), twice: numbers[1])
@@ -51,6 +54,10 @@ extension LoadTally {
             }
         }
         guard rest.isEmpty else { return nil }
+    }
+
+    fileprivate static func text(_ numbers: ArraySlice<UInt64>) -> String {
+        String(decoding: numbers.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }
 
     private static func list(_ rest: inout ArraySlice<UInt64>) -> ArraySlice<UInt64>? {
@@ -70,8 +77,8 @@ extension LoadMismatch {
         guard let url = numbers.popFirst(), let offset = numbers.popFirst(), let count = numbers.popFirst(),
             count <= UInt64(numbers.count)
         else { return nil }
-        let bytes = numbers.prefix(Int(count)).map { UInt8(truncatingIfNeeded: $0) }
+        let text = LoadTally.text(numbers.prefix(Int(count)))
         numbers = numbers.dropFirst(Int(count))
-        self.init(url: Int(url), offset: Int(offset) - 1, text: String(decoding: bytes, as: UTF8.self))
+        self.init(url: Int(url), offset: Int(offset) - 1, text: text)
     }
 }

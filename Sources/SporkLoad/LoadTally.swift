@@ -124,7 +124,9 @@ public struct LoadTally {
     /// Counts an answer that is not what was expected, and keeps the first.
     mutating func count(_ mismatch: LoadMismatch) {
         mismatched += 1
+        // The first one is shown, or the first whose place is known.
         if mismatches.isEmpty { mismatches.append(mismatch) }
+        if mismatches[0].offset < 0, mismatch.offset >= 0 { mismatches[0] = mismatch }
     }
 
     /// Adds another process's counts.

@@ -108,11 +108,16 @@ nonisolated struct ProcessSample: Equatable {
 /// A process and all its descendants at one moment.
 nonisolated struct ServerSample: Equatable {
     var processes: [ProcessSample]
+    /// When it was taken, in the ticks since the machine's start that processes' starts are told in.
+    var moment: Int
 
-    init(_ processes: [ProcessSample]) { self.processes = processes }
+    init(_ processes: [ProcessSample], at moment: Int = 0) { (self.processes, self.moment) = (processes, moment) }
 
     /// Looks at `root` and walks down from it; empty when it is gone.
     init(root: Int32) {
+        var now = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &now)
+        moment = now.tv_sec * (1_000_000_000 / ServerAccount.tick) + now.tv_nsec / ServerAccount.tick
         processes = []
         var waiting = [root]
         var seen: Set<Int32> = []

@@ -1,5 +1,5 @@
 // What a server has used between the first look at its processes and the last, made of samples. Pure. Workers come and go meanwhile:
-// one that came counts from its birth; one that has gone counts with what was last seen of it, or with what its parent was told when
+// one that came counts from its birth, one that was only found later from then on; one that has gone counts with what was last seen of it, or with what its parent was told when
 // it waited for it, whichever is more.
 
 /// Sums over the samples of a server's processes.
@@ -14,6 +14,8 @@ nonisolated struct ServerAccount {
     private var parents: Set<Identity> = []
     private var living: Set<Identity> = []
     private var samples = 0
+    // When the first sample was taken.
+    private var beginning = 0
     private var order: [Identity] = []
     /// Processes that were not there at the first sample.
     private(set) var came = 0
@@ -40,12 +42,14 @@ nonisolated struct ServerAccount {
         let present = Set(sample.processes.map(\.identity))
         went += living.subtracting(present).count
         living = present
+        if samples == 0 { beginning = sample.moment }
         for process in sample.processes {
             let identity = process.identity
             if last[identity] == nil {
                 order.append(identity)
-                if samples > 0 { came += 1 }
-                first[identity] = samples == 0 ? process : ProcessSample(pid: identity.pid, started: identity.started)
+                let isNew = samples > 0 && identity.started >= beginning
+                if isNew { came += 1 }
+                first[identity] = isNew ? ProcessSample(pid: identity.pid, started: identity.started) : process
             }
             last[identity] = process
             if process.isParent { parents.insert(identity) }

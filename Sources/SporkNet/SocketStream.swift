@@ -77,7 +77,8 @@ public final class SocketStream {
         guard descriptor >= 0 else { throw failure(.closed, "read from") }
         if let tlsSession { return try tryReceive(through: tlsSession, into: buffer) }
         while true {
-            let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            // Not read(2), which asks the file system first.
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
             if count >= 0 { return count }
             switch errno {
             case EINTR: continue

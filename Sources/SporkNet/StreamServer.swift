@@ -20,6 +20,12 @@ public final class StreamServer {
         ///
         /// One, so that processes that were woken for the same burst each get their share of it.
         public var acceptsInTurn = 1
+        /// How many steps of other coroutines in a turn of the loop allow for one connection more in the next.
+        ///
+        /// One a turn would leave newcomers waiting where much is served in each turn: ten thousand would take minutes to come in.
+        public var stepsForEachAccept = 8
+        /// The most that become of that.
+        public var mostAcceptsInTurn = 16
         /// How many silent connections keep their coroutine, where the handler lets go of it.
         ///
         /// Making one anew takes a fifth of a microsecond for each burst; keeping one takes two kilobytes.
@@ -158,6 +164,7 @@ public final class StreamServer {
 
     private func acceptConnections(from listener: Listener) async throws {
         var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
+        var last = EventLoop.statistics
         while !stopping.isSet {
             do {
                 while connections >= limits.connections ?? .max {
@@ -167,7 +174,12 @@ public final class StreamServer {
                 }
                 guard let stream = try await next(from: listener) else { return }
                 start(stream)
-                for _ in 1..<limits.acceptsInTurn where connections < limits.connections ?? .max {
+                let now = EventLoop.statistics
+                let isNext = now.turns == last.turns + 1
+                let earned = isNext ? Int(now.jobsRun - last.jobsRun) / limits.stepsForEachAccept : 0
+                last = now
+                let count = max(limits.acceptsInTurn, min(limits.mostAcceptsInTurn, earned))
+                for _ in 1..<count where connections < limits.connections ?? .max {
                     guard let another = try listener.tryAccept() else { break }
                     start(another)
                 }

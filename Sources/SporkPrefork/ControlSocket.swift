@@ -53,15 +53,26 @@ final class ControlSocket {
         }
     }
 
-    /// Takes over one that the program before has bound, with clients that wait for the end of an upgrade, or of the reload after it.
+    /// Takes over one that the program before has bound, with its clients.
     init(path: String, adopting descriptor: Int32, _ clients: [Handover.Client]) {
         (file, self.descriptor) = (UnixSocketFile(adopting: path), descriptor)
         for client in clients {
             self.clients[client.descriptor] = Client(
                 descriptor: client.descriptor,
+                received: client.received,
+                unsent: client.unsent,
                 waitsFor: client.waitsFor,
                 hasBegun: client.waitsFor == .upgrade
             )
+        }
+    }
+
+    /// The clients, for the program that takes this over.
+    var handedOver: [Handover.Client] {
+        clients.values.map { client in
+            var handed = Handover.Client(descriptor: client.descriptor, waitsFor: client.waitsFor)
+            (handed.received, handed.unsent) = (client.received, client.unsent)
+            return handed
         }
     }
 

@@ -16,12 +16,17 @@ package nonisolated struct Handover: Equatable, Sendable {
         case trial
     }
 
-    /// A client of the control socket, and the end of what it waits for.
+    /// A client of the control socket.
     package struct Client: Equatable, Sendable {
         package var descriptor: Int32
-        package var waitsFor: Supervision.Change
+        /// What it waits for the end of; nil when it may ask, or has asked for something else.
+        package var waitsFor: Supervision.Change?
+        /// What it has sent and nobody has looked at yet.
+        package var received: [UInt8] = []
+        /// Answers that it has not taken yet.
+        package var unsent: [UInt8] = []
 
-        package init(descriptor: Int32, waitsFor: Supervision.Change) {
+        package init(descriptor: Int32, waitsFor: Supervision.Change? = nil) {
             (self.descriptor, self.waitsFor) = (descriptor, waitsFor)
         }
     }
@@ -47,7 +52,7 @@ package nonisolated struct Handover: Equatable, Sendable {
     package var path = ""
     /// The control socket; -1 without one.
     package var control: Int32
-    /// Clients of the control socket that wait for the end of the upgrade, or of the reload after it.
+    /// Clients of the control socket: those that wait for the end of the upgrade or of the reload after it, and those that just ask.
     package var clients: [Client] = []
     /// The pid file, which is locked; -1 without one.
     package var pidFile: Int32 = -1
@@ -91,7 +96,12 @@ package nonisolated struct Handover: Equatable, Sendable {
         lines.append("program \(program)")
         lines.append("path \(path)")
         lines.append("control \(control)")
-        lines += clients.map { "client \($0.descriptor) \($0.waitsFor.rawValue)" }
+        for client in clients {
+            let number = client.descriptor
+            lines.append(client.waitsFor.map { "client \(number) \($0.rawValue)" } ?? "caller \(number)")
+            if !client.received.isEmpty { lines.append("received \(Invocation.encoded(client.received))") }
+            if !client.unsent.isEmpty { lines.append("unsent \(Invocation.encoded(client.unsent))") }
+        }
         lines.append("pidfile \(pidFile)")
         if let invocation {
             lines += invocation.arguments.map { "argument \(Invocation.encoded($0))" }
@@ -136,6 +146,10 @@ package nonisolated struct Handover: Equatable, Sendable {
             } else if words.first == "configuration" {
                 guard let bytes = Invocation.decoded(line.dropFirst("configuration ".count)) else { return nil }
                 configuration = bytes
+            } else if words.first == "received" || words.first == "unsent" {
+                guard let bytes = Invocation.decoded(words.last ?? ""), !clients.isEmpty else { return nil }
+                let place = words.first == "unsent" ? \Client.unsent : \Client.received
+                clients[clients.count - 1][keyPath: place] = bytes
             } else if words.first == "setting", words.count > 1 {
                 guard let bytes = Invocation.decoded(words.count > 2 ? words[2] : "") else { return nil }
                 fixed[String(words[1])] = String(decoding: bytes, as: UTF8.self)
@@ -160,6 +174,7 @@ package nonisolated struct Handover: Equatable, Sendable {
         case ("client", 1):
             guard let change = arguments.last.flatMap({ Supervision.Change(rawValue: $0) }) else { return false }
             clients.append(Client(descriptor: numbers[0], waitsFor: change))
+        case ("caller", 1): clients.append(Client(descriptor: numbers[0]))
         case ("pidfile", 1): pidFile = numbers[0]
         case ("workers", 1): configuredWorkers = Int(numbers[0])
         case ("again", 0): supervision.reloadsAgain = true

@@ -248,9 +248,7 @@ extension Master {
         handover.listeners = listeners.all.map { ($0.descriptor, $0.slot) }
         if let control {
             handover.control = control.descriptor
-            handover.clients = control.clients.values.compactMap { client in
-                client.waitsFor.map { Handover.Client(descriptor: client.descriptor, waitsFor: $0) }
-            }
+            handover.clients = control.handedOver
         }
         handover.pidFile = pidFile?.descriptor ?? -1
         // How many descriptors there may be the next program can say itself.
@@ -281,6 +279,8 @@ extension Master {
         perform(supervision.adopt(handover.supervision, failure: failure, at: Self.now))
         // Somebody may have become ready while nobody could hear it.
         for row in supervision.bootingRows where scoreboard?.row(row).state != .booting { tell(.ready(row: row)) }
+        // What they have asked the program before nobody will ask again.
+        answerClients()
     }
 
     private static func execute(

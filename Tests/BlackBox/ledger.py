@@ -52,11 +52,7 @@ class Control:
         """The status, as soon as a condition on it holds."""
         end = time.monotonic() + seconds
         while True:
-            # Who asks in the very moment in which one program becomes another is cut off, unless it waits for the upgrade itself.
-            try:
-                status = self.status()
-            except ConnectionResetError:
-                continue
+            status = self.status()
             if condition(status):
                 return status
             assert time.monotonic() < end, f"{what} did not come true within {seconds} s: {status}"

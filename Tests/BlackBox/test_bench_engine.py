@@ -64,10 +64,15 @@ def answer(content: bytes = b"ok", status: str = "200 OK", fields: str = "") -> 
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{fields}\r\n".encode() + content
 
 
-def json_of(spork: str, *arguments: str, code: int = 0) -> dict:
+def json_of(spork: str, *arguments: str, code: int | None = None) -> dict:
+    """The result; the exit code is `code`, or else 3 when an answer was not what was asked for, and 0 when all were."""
     result = bench(spork, *arguments, "--format", "json")
-    assert result.returncode == code, result.stderr + result.stdout
+    assert code is None or result.returncode == code, result.stderr + result.stdout
     found = json.loads(result.stdout)
+    if code is None:
+        ledger = found.get("ledger", {"numbers": 0, "right": 0})
+        is_right = found["errors"]["mismatch"] == 0 and ledger["right"] == ledger["numbers"] if "errors" in found else True
+        assert result.returncode == (0 if is_right else 3), result.stderr + result.stdout
     assert found.get("accounted", True), found
     return found
 
@@ -275,8 +280,8 @@ def test_expect_body(spork: str, tmp_path: Path):
             parts = [data[start : start + 997] for start in range(0, len(data), 997)] + [b""]
             connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts))
 
-    for url, code in [(changing([content] * 7 + [bytes(wrong)] + [content] * 100, ["200 OK"]), 0), (Listener(chunked).url, 0)]:
-        found = json_of(spork, url, "-c1", "-t1", "-n20", "--expect-body", f"@{file}", code=code)
+    for url in [changing([content] * 7 + [bytes(wrong)] + [content] * 100, ["200 OK"]), Listener(chunked).url]:
+        found = json_of(spork, url, "-c1", "-t1", "-n20", "--expect-body", f"@{file}")
         assert found["errors"]["mismatch"] == found["errors"]["total"] == 1 and found["mismatches"][0]["offset"] == 70_000
         assert found["requests"] == 20 and found["verdict"] == "ERRORS"
     text = bench(spork, changing([b"hello", b"Hello", b"hello!"], ["200 OK"]), "-c1", "-t1", "-n3", "--expect-body", "hello").stdout
@@ -295,6 +300,8 @@ def test_verify(spork: str, start, site: Path):
     found = json_of(spork, url, "-c1", "-t1", "-n40", "--verify")
     assert found["errors"]["mismatch"] == 20 and found["mismatches"][0]["offset"] == 0
     assert json_of(spork, url, "-c1", "-t1", "-n40")["errors"]["total"] == 0
+    limited = json_of(spork, changing([b"first one", b"first 0ne", b"fIrst one"], ["200 OK"]), "-c1", "-t1", "-n3", "--verify", "--verify-limit", "4")
+    assert limited["errors"]["mismatch"] == 2 and limited["mismatches"][0]["offset"] == 1
     assert json_of(spork, changing([b"x"], ["200 OK", "500 No"]), "-c1", "-t1", "-n10", "--verify")["errors"]["mismatch"] == 5
     assert json_of(spork, RecordingServer().url(), "-m", "HEAD", "-c1", "-n10", "--verify")["errors"]["total"] == 0
 
@@ -323,6 +330,12 @@ def test_errors_by_phase(spork: str):
     assert phases(f"tcp://{nowhere}") == {("connect", "ECONNREFUSED"): 2}
     plain = Listener(lambda connection, _: connection.sendall(b"no TLS here\r\n") or connection.recv(9))
     assert phases(f"https://{plain.address}/", "-n1", "-k") == {("tls", "tls"): 1}
+    text = bench(spork, f"https://{plain.address}/", "-n1", "-k", "-c1", "-t1").stdout
+    assert "tls: tls (TLS refused to go on: the peer does not speak TLS) 1, at " in text, text
+    ending = Listener(lambda connection, _: connection.recv(999))
+    assert phases(f"https://{ending.address}/", "-n1", "-k") == {("tls", "closed"): 1}
+    silent = Listener(lambda connection, _: (connection.recv(999), time.sleep(1)))
+    assert phases(f"https://{silent.address}/", "-n1", "-k") == {("tls", "timeout"): 1}
     assert phases(lambda connection, _: (connection.recv(999), reset(connection))) == {("head", "ECONNRESET"): 2}
     assert phases(lambda connection, _: connection.recv(999)) == {("head", "closed"): 2}
     assert phases(lambda connection, _: (connection.recv(999), connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"))) == {("body", "closed"): 2}
@@ -511,7 +524,8 @@ def test_rates_do_not_measure_the_sampling(spork: str):
 @pytest.mark.parametrize("numbers", [[signal.SIGHUP], [signal.SIGQUIT], [signal.SIGINT] * 6])
 def test_other_interrupts(spork: str, numbers: list[int]):
     """The terminal's end and Ctrl-\\ are interrupts like others; many in a row do not lose the report."""
-    command = [spork, "bench", CountingServerOfAnything(answer()).url, "-c2", "-t1", "-d60s", "--format", "json"]
+    # Under nohup the terminal's end is none of anybody's business.
+    command = ["env", "--default-signal=HUP", spork, "bench", CountingServerOfAnything(answer()).url, "-c2", "-t1", "-d60s", "--format", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         time.sleep(0.5)
         for number in numbers:
@@ -745,7 +759,7 @@ def test_bad_urls(spork: str, arguments: list[str]):
     "arguments",
     [
         ["--warmup", "x"], ["--schedule", "f", "-R5"], ["--schedule", "f", "-n5"], ["--schedule", "f", "-p2"], ["--spin", "100us"], ["--spin", "x", "-R5"],
-        ["--verify", "--expect-body", "x"], ["--expect-status", "600"], ["--expect-status", "x"], ["--slo", "p99"], ["--slo", "p99<5"], ["--find", "x"],
+        ["--verify", "--expect-body", "x"], ["--verify-limit", "5"], ["--verify", "--verify-limit", "0"], ["--expect-status", "600"], ["--expect-status", "x"], ["--slo", "p99"], ["--slo", "p99<5"], ["--find", "x"],
         ["--find", "p99<5ms", "--slo", "p99<5ms"], ["--find", "p99<5ms", "-n5"], ["--find", "p99<5ms", "-R5:9"], ["--find", "p99<5ms", "--hdr", "x"],
         ["--find", "p99<5ms", "--schedule", "x"], ["--ledger", "--verify"], ["--ledger", "--warmup", "1s"],
         ["--unix-socket", "/x", "http://127.0.0.1:2/"], ["--sweep", "workers=1", "--spawn", "a {port}", "--find", "p99<5ms"],

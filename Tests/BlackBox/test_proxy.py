@@ -255,6 +255,31 @@ def test_a_tunnel_ends_when_its_client_resets(proxy):
             assert upstream.recv(1) == b""
 
 
+def test_a_tunnel_in_which_nothing_moves_ends(start_example):
+    """What moves in one direction keeps both open; then silence closes both."""
+    proxy = start_example("example-proxy", "-w", "1", env={**os.environ, "TUNNEL_IDLE_SECONDS": "1"})
+    with socket.create_server(("127.0.0.1", 0)) as server, proxy.connect() as client:
+        target = "127.0.0.1:%d" % server.getsockname()[1]
+        client.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        upstream, _ = server.accept()
+        with upstream:
+            upstream.settimeout(10)
+            client.settimeout(10)
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += client.recv(1)
+            for _ in range(25):
+                client.sendall(b"x")
+                assert upstream.recv(1) == b"x"
+                time.sleep(0.1)
+            upstream.sendall(b"y")
+            assert client.recv(1) == b"y"
+            before = time.monotonic()
+            assert upstream.recv(1) == b"" and client.recv(1) == b""
+            assert 0.9 < time.monotonic() - before < 5
+    proxy.stop()
+
+
 def test_a_proxy_changes_neither_date_nor_server(proxy):
     date = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
     with Upstream(b"HTTP/1.1 200 OK\r\n" + date + b"Server: up\r\nContent-Length: 2\r\n\r\nok") as upstream:

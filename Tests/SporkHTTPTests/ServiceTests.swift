@@ -372,6 +372,64 @@ private struct Teapot: Error, ResponseConvertible {
         }
     }
 
+    @Test("what a cancelled write leaves behind goes out before what is written next, once")
+    func flushAfterCancellation() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let router = Router()
+                let gaveUp = Event()
+                // More than the kernel takes for a client that does not read.
+                let link = String(repeating: "0123456789abcdef", count: 1 << 20)
+                router.get("/hints") { request in
+                    do {
+                        try await withTimeout(.milliseconds(20)) { try await request.sendEarlyHints([link]) }
+                        return "it was sent"
+                    } catch {
+                        gaveUp.set()
+                        return "given up"
+                    }
+                }
+                let service = try Service(router)
+                let client = try await SocketStream.connect(to: service.listener.address)
+                client.readTimeout = .seconds(20)
+                try await client.write(get("/hints").replacingLineEnds())
+                try await gaveUp.wait()
+                let answer = try await client.readToEnd()
+                #expect(answer.hasPrefix("HTTP/1.1 103 Early Hints\r\nLink: \(link)\r\n\r\nHTTP/1.1 200 OK\r\n"))
+                #expect(answer.hasSuffix("\r\n\r\ngiven up"))
+                exit(0)
+            }
+        }
+    }
+
+    @Test("a body whose writer is cancelled ends there: what has come is its beginning, and the connection is closed")
+    func bodyAfterCancellation() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let router = Router()
+                let gaveUp = Event()
+                let piece = String(repeating: "0123456789abcdef", count: 1 << 20)
+                router.get("/body") { _ in
+                    Response.stream(length: piece.utf8.count + 1) { body in
+                        do { try await withTimeout(.milliseconds(20)) { try await body.write(piece) } } catch {}
+                        gaveUp.set()
+                        await #expect(throws: BodyError.ended) { try await body.write("x") }
+                    }
+                }
+                let service = try Service(router)
+                let client = try await SocketStream.connect(to: service.listener.address)
+                client.readTimeout = .seconds(20)
+                try await client.write("GET /body HTTP/1.1\nHost: a\n\n".replacingLineEnds())
+                try await gaveUp.wait()
+                let answer = try await client.readToEnd()
+                #expect(answer.has("Content-Length: \(piece.utf8.count + 1)") && answer.utf8.count < piece.utf8.count)
+                let body = answer.split(separator: "\r\n\r\n", maxSplits: 1).last ?? ""
+                #expect(body.utf8.count > 10_000 && piece.hasPrefix(body))
+                exit(0)
+            }
+        }
+    }
+
     @Test("a request that its handler keeps stays as it was when the connection goes on")
     func keptRequest() async {
         await #expect(processExitsWith: .success) {

@@ -53,13 +53,54 @@ import Testing
         expectation.content = .asFirst
         let answers = LoadAnswers(expectation, urls: 1)
         var (one, other) = (LoadAnswerCheck(answers), LoadAnswerCheck(answers))
-        let bytes = Array("abc".utf8)
         other.begin(url: 0)
-        Array("abX".utf8).withUnsafeBytes { other.take($0) }
+        Self.take(&other, "abX")
         one.begin(url: 0)
-        bytes.withUnsafeBytes { one.take($0) }
+        Self.take(&one, "abc")
         #expect(one.end(status: 200) == nil)
-        #expect(other.end(status: 200)?.offset == 2)
+        // The first one that began is the one whose content was kept; it was not the first one that was complete.
+        #expect(other.end(status: 200)?.text == "3 bytes as in the first answer, but others: their hashes differ")
+        #expect(Self.check(&other, "abX")?.offset == -1 && Self.check(&other, "abc") == nil)
+        #expect(Self.check(&one, "abX")?.offset == 2)
+    }
+
+    private static func take(_ check: inout LoadAnswerCheck, _ content: String) {
+        Array(content.utf8).withUnsafeBytes { check.take($0) }
+    }
+
+    @Test(
+        "what has no room is compared by its length and hash, wherever it is cut, and the room is that of all URLs",
+        arguments: 0...10
+    )
+    func limited(cut: Int) {
+        var expectation = LoadExpectation()
+        (expectation.content, expectation.mostKept) = (.asFirst, 6)
+        let answers = LoadAnswers(expectation, urls: 2)
+        var check = LoadAnswerCheck(answers)
+        #expect(Self.check(&check, "0123", cutAt: cut) == nil && answers.room == 2)
+        for (content, offset) in [("0123456789", nil), ("01234X6789", -1), ("0X23456789", 1), ("012345678", 9)] {
+            check.begin(url: 1)
+            Self.take(&check, String(content.prefix(cut)))
+            Self.take(&check, String(content.dropFirst(cut)))
+            #expect(check.end(status: 200)?.offset == offset, "\(content)")
+            #expect(answers.room == 0)
+        }
+        #expect(Self.check(&check, "01X3", cutAt: cut)?.offset == 2)
+    }
+
+    @Test("an answer that fails, or is not what was expected, gives its room back")
+    func abandoned() throws {
+        var expectation = LoadExpectation()
+        (expectation.content, expectation.mostKept) = (.asFirst, 6)
+        expectation.statuses = try #require(LoadExpectation.statuses("200"))
+        let answers = LoadAnswers(expectation, urls: 1)
+        var check = LoadAnswerCheck(answers)
+        check.begin(url: 0)
+        Self.take(&check, "half")
+        #expect(answers.room == 2)
+        #expect(Self.check(&check, "error", status: 500)?.text == "status 500 instead of 200")
+        #expect(Self.check(&check, "right") == nil && answers.room == 1)
+        #expect(Self.check(&check, "wrong")?.offset == 0 && answers.room == 1)
     }
 
     @Test("statuses")
@@ -139,5 +180,12 @@ import Testing
         #expect(entries[2].first == 40 && entries[2].last == 50 && entries[0].reason.name == "ECONNREFUSED")
         #expect(try #require(LoadIncidents(encoded: one.encoded[...])).entries == entries)
         #expect(LoadIncidents(encoded: one.encoded.dropLast()) == nil)
+        one.add(.tls, .refused, count: 1, at: 60)
+        one.keep(refusal: "unknown")
+        one.keep(refusal: "another")
+        var tally = LoadTally()
+        tally.incidents = one
+        let received = try #require(LoadTally(encoded: tally.encoded)).incidents
+        #expect(received == one && received.lines[1] == "    tls: tls (TLS refused to go on: unknown) 1, at 0.000 s")
     }
 }

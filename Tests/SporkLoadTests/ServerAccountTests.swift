@@ -88,6 +88,16 @@ import Testing
         #expect(account.workers.map(\.nanoseconds) == [100_000_000, 200_000_000, 50_000_000])
     }
 
+    @Test("a process that was there before the first look and is only found later counts from then on")
+    func foundLater() {
+        var account = ServerAccount()
+        account.add(ServerSample([Self.process(1, ran: 0, parent: true)], at: 6))
+        account.add(ServerSample([Self.process(1, ran: 0, parent: true), Self.process(2, ran: 9_000_000)], at: 7))
+        #expect(account.processorTime == 0 && account.came == 0)
+        account.add(ServerSample([Self.process(1, ran: 0, parent: true), Self.process(2, ran: 9_500_000)], at: 8))
+        #expect(account.processorTime == 500_000)
+    }
+
     @Test("children that were never seen count with what their parent was told")
     func unseen() {
         var account = ServerAccount()

@@ -121,8 +121,8 @@ import Testing
     @Test("base64", arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")])
     func base64(plain: String, text: String) {
         #expect(Base64.text(of: Array(plain.utf8)) == text)
-        #expect(Base64Text.decode(text) == Array(plain.utf8))
-        #expect(Base64Text.decode(text + "=") == nil)
+        #expect(Base64.bytes(of: text) == Array(plain.utf8))
+        #expect(Base64.bytes(of: text + "=") == nil)
     }
 }
 

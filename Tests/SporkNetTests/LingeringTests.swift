@@ -1,9 +1,10 @@
 // Connections that have said their last: they have no coroutine, what comes is dropped, and they end with their clients, or in time.
 import Glibc
 import SporkLoop
-import SporkNet
 import SporkTasks
 import Testing
+
+@testable import SporkNet
 
 /// Says goodbye and waits for its client to go.
 private final class Goodbye: StreamHandler {
@@ -78,6 +79,49 @@ private final class Goodbye: StreamHandler {
                 }
             }
             exit(0)
+        }
+    }
+
+    @Test("however many flood, the loop drops a limited amount before others have their turn")
+    func flood() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let listener = try Listener(.unix("@spork-test-\(getpid())"))
+                var served: [SocketStream] = []
+                let server = StreamServer([listener], limits: .init()) { stream in
+                    served.append(stream)
+                    return Goodbye(stream, patience: .seconds(600))
+                }
+                spawn { try await server.run() }
+                var clients: [SocketStream] = []
+                for _ in 0..<64 {
+                    let client = try await SocketStream.connect(to: listener.address)
+                    #expect(try await client.read(exactly: 7) == Array("goodbye".utf8))
+                    clients.append(client)
+                }
+                // What is written to a Unix socket waits at the other end at once, so it can be counted.
+                let block = [UInt8](repeating: 7, count: 32 * 1024)
+                try block.withUnsafeBytes { block in
+                    for client in clients { while let count = try client.tryWrite(block), count > 0 {} }
+                }
+                @MainActor func unread() -> Int {
+                    served.reduce(0) { sum, stream in
+                        var count: Int32 = 0
+                        _ = ioctl(stream.descriptor, UInt(FIONREAD), &count)
+                        return sum + Int(count)
+                    }
+                }
+                var (before, most, steps) = (unread(), 0, 0)
+                #expect(before > 4 << 20)
+                while before > 0 {
+                    await EventLoop.stepBack()
+                    let now = unread()
+                    (most, steps) = (max(most, before - now), steps + (now < before ? 1 : 0))
+                    before = now
+                }
+                #expect(most <= (1 << 20) + (64 << 10) && steps >= 4, "\(most) bytes at most, in \(steps) steps")
+                exit(0)
+            }
         }
     }
 

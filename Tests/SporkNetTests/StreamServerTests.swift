@@ -157,4 +157,26 @@ private func exchange(_ text: String, with stream: SocketStream) async throws {
             exit(0)
         }
     }
+
+    @Test(
+        "newcomers come in although much is served in each turn of the loop; where nothing is, one a turn",
+        arguments: [0, 200]
+    )
+    func acceptsInTurn(busy: Int) async {
+        await #expect(processExitsWith: .success) { [busy] in
+            try EventLoop.run {
+                let listener = try Listener(.loopback(port: 0))
+                var clients: [SocketStream] = []
+                for _ in 0..<100 { clients.append(try await .connect(to: listener.address)) }
+                for _ in 0..<busy { spawn { while true { await EventLoop.stepBack() } } }
+                let server = server(listener, waitingCoroutines: 0)
+                let before = EventLoop.statistics.turns
+                spawn { try await server.run() }
+                while server.connections < 100 { try await sleep(for: .milliseconds(1)) }
+                let turns = EventLoop.statistics.turns - before
+                #expect(busy == 0 ? turns >= 100 : turns <= 30, "\(turns) turns for a hundred connections")
+                exit(0)
+            }
+        }
+    }
 }

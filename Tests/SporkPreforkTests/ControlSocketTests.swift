@@ -57,6 +57,34 @@ import Testing
         control.close()
     }
 
+    @Test("the next program goes on with questions half asked and answers half taken")
+    func handedOver() throws {
+        let (control, client, peer) = try pair()
+        defer { close(peer) }
+        write("status\nsta", to: peer)
+        control.receive(from: client)
+        #expect(control.nextLine(from: client) == "status")
+        let answer = String(repeating: "x", count: 1 << 20) + "end\n"
+        control.send(answer, to: client)
+        var handover = Handover(purpose: .upgrade, process: 7, supervision: .init())
+        (handover.scoreboard, handover.clients) = (3, control.handedOver + [.init(descriptor: 99, waitsFor: .reload)])
+        let read = try #require(Handover(text: handover.text))
+        #expect(read.clients == handover.clients && read.clients[0].waitsFor == .upgrade)
+        let next = ControlSocket(path: "/nowhere", adopting: -1, Array(read.clients.prefix(1)))
+        write("tus\n", to: peer)
+        var (taken, line) = (0, String?.none)
+        for _ in 0..<1000 where line == nil {
+            taken += self.read(peer).count
+            next.flush(client)
+            next.receive(from: client)
+            line = next.nextLine(from: client)
+        }
+        // The last of it was sent a moment before.
+        taken += self.read(peer).count
+        #expect(taken == answer.utf8.count && line == "status")
+        next.close()
+    }
+
     @Test("a child that leaves sends nothing of what waits to be sent by the master")
     func leave() throws {
         let (control, client, peer) = try pair()

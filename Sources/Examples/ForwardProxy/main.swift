@@ -3,13 +3,16 @@
 //
 //     example-proxy --bind 127.0.0.1:8080 --workers 2
 //     curl -x http://127.0.0.1:8080 http://example.org/ https://example.org/
+//
+// TUNNEL_IDLE_SECONDS=60 in the environment closes tunnels in which nothing has moved for a minute.
+import Glibc
 import Spork
 
 enum Limits {
     /// How long connecting a tunnel may take.
     static let connect = Duration.seconds(10)
     /// How long nothing may move in a tunnel, in either direction.
-    static let idle = Duration.seconds(300)
+    static let idle = Duration.seconds(getenv("TUNNEL_IDLE_SECONDS").flatMap { Int(String(cString: $0)) } ?? 300)
 }
 
 try Server.main { _ in
