@@ -53,7 +53,7 @@ final class LoadAnswers {
         content.append(contentsOf: piece.prefix(count))
     }
 
-    /// The answer is complete that was being kept, or there is none: nil.
+    /// Whoever kept an answer has it whole, or has no use for it: it is not like the first, or failed.
     func endCollection(of url: Int, _ content: [UInt8], isFirst: Bool) {
         references[url].isCollected = false
         if isFirst { references[url].kept = content } else { room += content.count }

@@ -1,6 +1,6 @@
 // What a server has used between the first look at its processes and the last, made of samples. Pure. Workers come and go meanwhile:
-// one that came counts from its birth, one that was only found later from then on; one that has gone counts with what was last seen of it, or with what its parent was told when
-// it waited for it, whichever is more.
+// one that came counts from its birth, one that was only found later from then on; one that has gone counts with what was last seen of
+// it, or with what its parent was told when it waited for it, whichever is more.
 
 /// Sums over the samples of a server's processes.
 nonisolated struct ServerAccount {
