@@ -170,10 +170,15 @@ private func exchange(_ text: String, with stream: SocketStream) async throws {
                 for _ in 0..<100 { clients.append(try await .connect(to: listener.address)) }
                 for _ in 0..<busy { spawn { while true { await EventLoop.stepBack() } } }
                 let server = server(listener, waitingCoroutines: 0)
-                let before = EventLoop.statistics.turns
+                let (before, allIn) = (EventLoop.statistics.turns, Event())
+                var turns: UInt64 = 0
+                server.onCount = {
+                    guard server.connections == 100 else { return }
+                    turns = EventLoop.statistics.turns - before
+                    allIn.set()
+                }
                 spawn { try await server.run() }
-                while server.connections < 100 { try await sleep(for: .milliseconds(1)) }
-                let turns = EventLoop.statistics.turns - before
+                try await allIn.wait()
                 #expect(busy == 0 ? turns >= 100 : turns <= 30, "\(turns) turns for a hundred connections")
                 exit(0)
             }
