@@ -67,20 +67,22 @@ package nonisolated struct PathSegments {
         at position: inout Int,
         _ hasHighBytes: inout Bool
     ) -> Bool {
-        bytes.withUnsafeMutableBufferPointer { bytes in
-            while position < path.count, path[position] != UInt8(ascii: "/") {
-                var byte = path[position]
-                position += 1
+        var (from, end) = (position, used)
+        defer { (position, used) = (from, end) }
+        return bytes.withUnsafeMutableBufferPointer { bytes in
+            while from < path.count, path[from] != UInt8(ascii: "/") {
+                var byte = path[from]
+                from += 1
                 if byte == UInt8(ascii: "%") {
-                    guard position + 1 < path.count, path[position].isHexadecimal, path[position + 1].isHexadecimal
+                    guard from + 1 < path.count, path[from].isHexadecimal, path[from + 1].isHexadecimal
                     else { return false }
-                    byte = path[position].hexadecimalValue << 4 | path[position + 1].hexadecimalValue
-                    position += 2
+                    byte = path[from].hexadecimalValue << 4 | path[from + 1].hexadecimalValue
+                    from += 2
                 }
                 if byte == 0 { return false }
                 if byte >= 0x80 { hasHighBytes = true }
-                bytes[used] = byte
-                used += 1
+                bytes[end] = byte
+                end += 1
             }
             return true
         }

@@ -69,10 +69,16 @@ nonisolated extension RequestParser {
             head.authority = RequestHead.Slice(pathStart + length, pathStart + end)
             pathStart += end
         }
-        let question = bytes[pathStart..<target.upperBound].firstIndex(of: UInt8(ascii: "?"))
+        let question = Self.place(of: UInt8(ascii: "?"), in: bytes, pathStart..<target.upperBound)
         head.path = RequestHead.Slice(pathStart, question ?? target.upperBound)
         head.query = question.map { RequestHead.Slice($0 + 1, target.upperBound) }
         return nil
+    }
+
+    private static func place(of byte: UInt8, in bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Int? {
+        guard let base = bytes.baseAddress, let found = memchr(base + range.lowerBound, Int32(byte), range.count)
+        else { return nil }
+        return UnsafeRawPointer(found) - base
     }
 
     private static func schemeLength(_ text: UnsafeRawBufferPointer) -> Int? {
@@ -210,16 +216,13 @@ nonisolated extension RequestParser {
             guard isIPv6(text[1..<bracket]) else { return false }
             end = bracket + 1
         } else {
-            while end < text.count, text[end] != UInt8(ascii: ":") {
-                if text[end] == UInt8(ascii: "%") {
-                    guard end + 2 < text.count, text[end + 1].isHexadecimal, text[end + 2].isHexadecimal else {
-                        return false
-                    }
-                    end += 3
-                } else {
-                    guard isHostCharacter(text[end]) else { return false }
-                    end += 1
+            while true {
+                while end < text.count, isHostCharacter(text[end]) { end += 1 }
+                guard end < text.count, text[end] == UInt8(ascii: "%") else { break }
+                guard end + 2 < text.count, text[end + 1].isHexadecimal, text[end + 2].isHexadecimal else {
+                    return false
                 }
+                end += 3
             }
             if end == 0 { return false }
         }
@@ -242,16 +245,10 @@ nonisolated extension RequestParser {
         }
     }
 
-    /// Unreserved characters and sub-delimiters (RFC 3986, 2.2 and 2.3).
+    /// Unreserved characters and sub-delimiters (RFC 3986, 2.2 and 2.3): letters, digits and ! $ & ' ( ) * + , - . ; = _ ~
     private static func isHostCharacter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
-        case UInt8(ascii: "!"), UInt8(ascii: "$"), UInt8(ascii: "&"), UInt8(ascii: "'"), UInt8(ascii: "("): true
-        case UInt8(ascii: ")"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: ","), UInt8(ascii: ";"): true
-        case UInt8(ascii: "="): true
-        default: false
-        }
+        let low: UInt64 = 0x2BFF_7FD2_0000_0000
+        let high: UInt64 = 0x47FF_FFFE_87FF_FFFE
+        return byte < 0x80 && (byte < 0x40 ? low : high) >> (byte & 0x3F) & 1 == 1
     }
 }

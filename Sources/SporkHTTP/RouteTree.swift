@@ -2,6 +2,7 @@
 //
 // What could be tried one after the other while a path is walked (a literal, then a parameter, then the rest) is worked out when the tree is made: a
 // node stands for all routes that the segments so far may belong to, the most specific first. So no path makes the walk go back.
+import Glibc
 
 /// Routes, ready to be found; an object, so that each request takes hold of one thing instead of three arrays.
 package nonisolated final class RouteTree {
@@ -100,12 +101,15 @@ package nonisolated final class RouteTree {
         while true {
             let slot = slots[node.slots + index]
             if slot.count < 0 { return node.other }
-            if slot.hash == hash, slot.count == segment.count,
-                literals[slot.start..<(slot.start + slot.count)].elementsEqual(segment)
-            {
-                return slot.node
-            }
+            if slot.hash == hash, slot.count == segment.count, isLiteral(at: slot.start, segment) { return slot.node }
             index = (index + 1) & node.mask
+        }
+    }
+
+    private func isLiteral(at start: Int, _ segment: UnsafeRawBufferPointer) -> Bool {
+        literals.withUnsafeBytes { literals in
+            guard let text = literals.baseAddress, let other = segment.baseAddress else { return segment.isEmpty }
+            return memcmp(text + start, other, segment.count) == 0
         }
     }
 

@@ -1,8 +1,8 @@
-// A connection of a server, from its accept to its close. A coroutine stands for it while there is something to do; while its client is
-// silent it is parked: the loop watches the socket, and a coroutine is made when something comes. An idle connection then costs a
-// few hundred bytes instead of two thousand.
+// A connection of a server, from its accept to its close. While its client is silent it is parked: the loop watches the socket, and an
+// idle connection costs a few hundred bytes instead of two thousand. When something comes its server calls it, among all others for
+// which something has come, and a coroutine is made for it only where something has to be waited for.
 //
-// Invariant: either a coroutine runs or the connection is parked, never both; who serves it is called from one coroutine at a time.
+// Invariant: it is parked, or waits for its server's call, or lingers, or a coroutine runs for it; who serves it is called by one at a time.
 import SporkLoop
 import SporkTasks
 
@@ -13,8 +13,22 @@ package protocol StreamHandler: AnyObject {
     /// What it throws ends the connection.
     func serveBurst() async throws -> StreamBurst
 
+    /// Serves what has come where nothing has to be waited for.
+    ///
+    /// What it throws ends the connection.
+    /// - Returns: nil when `serveBurst` has to go on.
+    func tryServeBurst() throws(StreamError) -> StreamBurst?
+
+    /// Whether the coroutine that has served a burst is to be kept for the next one, while there are not too many.
+    var keepsCoroutine: Bool { get }
+
     /// Asks it to finish what has begun, and no more; it is called for another burst afterwards where it waits for its client.
     func drain()
+}
+
+extension StreamHandler {
+    package func tryServeBurst() throws(StreamError) -> StreamBurst? { nil }
+    package var keepsCoroutine: Bool { true }
 }
 
 /// What becomes of a connection after a burst.
@@ -44,8 +58,27 @@ final class ServedConnection {
         self.server = server
     }
 
+    /// Serves what has come, with a coroutine where something has to be waited for.
+    func serveAtOnce() {
+        // It may have been cancelled since it was called.
+        guard !hasEnded else { return }
+        isWaiting = false
+        do throws(StreamError) {
+            switch try handler.tryServeBurst() {
+            case nil: start()
+            case .close: end()
+            case .linger(let end): server.lingering.add(self, until: end)
+            case .wait(let end):
+                isWaiting = true
+                if !stream.observeReading(until: end, self) { start() }
+            }
+        } catch {
+            end()
+        }
+    }
+
     /// Makes a coroutine that serves until the client is silent.
-    func start() {
+    private func start() {
         isWaiting = false
         let coroutine = spawn("connection") { [self] in if await !serve() { end() } }
         // One that is cancelled before it has started never runs.
@@ -77,7 +110,7 @@ final class ServedConnection {
                     return true
                 }
                 isWaiting = true
-                if !server.mayWait, stream.observeReading(until: deadline, self) {
+                if !(handler.keepsCoroutine && server.mayWait), stream.observeReading(until: deadline, self) {
                     coroutine = nil
                     return true
                 }
@@ -105,7 +138,8 @@ final class ServedConnection {
 
 extension ServedConnection: ReadinessObserver {
     nonisolated func readinessEnded(_ outcome: Wait.Outcome) {
-        MainActor.assumeIsolated { if outcome == .woken { start() } else { end() } }
+        if outcome == .woken { return server.calls.add(self) }
+        MainActor.assumeIsolated { end() }
     }
 }
 

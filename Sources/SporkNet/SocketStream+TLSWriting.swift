@@ -18,7 +18,7 @@ extension SocketStream {
         if session.takeCrossing(afterWriting: true) { wakeAll(of: session) }
         switch step {
         case .done(let count):
-            bytesSent += count
+            sent += count
             return count
         case .blocked: return nil
         case .failed(let reason): throw failure(StreamError.Reason(reason), "write to")

@@ -26,9 +26,13 @@ public final class SocketStream {
     }
 
     /// How many bytes the socket has taken so far: what a write that failed has got rid of, too.
-    @exclusivity(unchecked) public internal(set) var bytesSent = 0
+    public var bytesSent: Int { sent }
 
-    private(set) var descriptor: Int32
+    // What other modules see of it is computed: they would have every look at a stored one checked for exclusive access.
+    @exclusivity(unchecked) var sent = 0
+
+    // All one thread, and nothing that is called while it is in use changes it.
+    @exclusivity(unchecked) private(set) var descriptor: Int32
     // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
     nonisolated(unsafe) let readiness: Readiness
     private(set) var readLimit = Double.infinity
@@ -193,7 +197,7 @@ public final class SocketStream {
     /// Counts what a system call took; nil when it would have blocked.
     func taken(_ result: Int, _ operation: String = "write to") throws(StreamError) -> Int? {
         if result >= 0 {
-            bytesSent += result
+            sent += result
             return result
         }
         if -result == Int(EAGAIN) { return nil }

@@ -20,7 +20,7 @@ public final class StreamServer {
         ///
         /// One, so that processes that were woken for the same burst each get their share of it.
         public var acceptsInTurn = 1
-        /// How many steps of other coroutines in a turn of the loop allow for one connection more in the next.
+        /// How many steps of others, connections and coroutines, in a turn of the loop allow for one connection more in the next.
         ///
         /// One a turn would leave newcomers waiting where much is served in each turn: ten thousand would take minutes to come in.
         public var stepsForEachAccept = 8
@@ -59,12 +59,19 @@ public final class StreamServer {
     /// Is told when this process goes on after it has left new connections to others.
     package var onReturn: () -> Void = {}
 
+    /// How long connections are served in one go before coroutines have their turn, in seconds.
+    private static let longestCall = 0.001
+
     private let limits: Limits
     private let handler: (SocketStream) -> any StreamHandler
     private let stopping = Event()
     private let idle = Event()
     private let room = Event()
     private let called = Event()
+    /// Connections for which something has come.
+    nonisolated(unsafe) let calls = ConnectionCalls()
+    // Bursts that needed no coroutine of their own.
+    private var bursts: UInt64 = 0
     private var served: [ObjectIdentifier: ServedConnection] = [:]
     /// Connections that wait for their clients to close.
     let lingering = LingeringConnections()
@@ -104,6 +111,8 @@ public final class StreamServer {
         let loops = listeners.map { listener in
             spawn("accept \(listener.address)") { try await self.acceptConnections(from: listener) }
         }
+        let serving = spawn("connections") { try await self.serveCalls() }
+        defer { serving.cancel() }
         do {
             let failed = Promise<Void>()
             for loop in loops {
@@ -164,7 +173,7 @@ public final class StreamServer {
 
     private func acceptConnections(from listener: Listener) async throws {
         var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
-        var last = EventLoop.statistics
+        var (last, lastBursts) = (EventLoop.statistics, bursts)
         while !stopping.isSet {
             do {
                 while connections >= limits.connections ?? .max {
@@ -176,8 +185,9 @@ public final class StreamServer {
                 start(stream)
                 let now = EventLoop.statistics
                 let isNext = now.turns == last.turns + 1
-                let earned = isNext ? Int(now.jobsRun - last.jobsRun) / limits.stepsForEachAccept : 0
-                last = now
+                let steps = isNext ? now.jobsRun - last.jobsRun + bursts - lastBursts : 0
+                let earned = Int(steps) / limits.stepsForEachAccept
+                (last, lastBursts) = (now, bursts)
                 let count = max(limits.acceptsInTurn, min(limits.mostAcceptsInTurn, earned))
                 for _ in 1..<count where connections < limits.connections ?? .max {
                     guard let another = try listener.tryAccept() else { break }
@@ -208,6 +218,24 @@ public final class StreamServer {
         return stopping.isSet ? nil : try await listener.accept()
     }
 
+    // One coroutine for all of them: what a change of coroutines costs is shared.
+    private func serveCalls() async throws {
+        var called: [ServedConnection] = []
+        while true {
+            try await calls.take(&called)
+            var began = EventLoop.recently
+            for index in called.indices {
+                called[index].serveAtOnce()
+                bursts += 1
+                if EventLoop.recently - began < Self.longestCall { continue }
+                // Others than connections have something to do, too.
+                await EventLoop.stepBack()
+                began = EventLoop.recently
+            }
+            called.removeAll(keepingCapacity: true)
+        }
+    }
+
     private func start(_ stream: SocketStream) {
         accepted += 1
         idle.clear()
@@ -215,7 +243,7 @@ public final class StreamServer {
         served[ObjectIdentifier(connection)] = connection
         onCount()
         if stopping.isSet { connection.drain() }
-        connection.start()
+        calls.add(connection)
     }
 
     /// Forgets a connection that has ended.

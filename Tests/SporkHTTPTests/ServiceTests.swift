@@ -372,6 +372,80 @@ private struct Teapot: Error, ResponseConvertible {
         }
     }
 
+    @Test("answers that are there at once need no coroutine for each connection; handlers that suspend have one")
+    func withoutCoroutines() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let router = Router()
+                var most = 0
+                @MainActor func count() -> String {
+                    most = max(most, EventLoop.statistics.coroutines)
+                    return "x"
+                }
+                router.get("/now") { _ in count() }
+                var waiting = 0
+                let all = Event()
+                router.get("/later") { _ in
+                    waiting += 1
+                    if waiting == 50 { all.set() }
+                    try await all.wait()
+                    return count()
+                }
+                let service = try Service(router)
+                @MainActor func ask(_ path: String, of connections: Int, closing: Bool = false) async throws -> Int {
+                    most = 0
+                    let before = EventLoop.statistics.coroutines
+                    var clients: [SocketStream] = []
+                    for _ in 0..<connections { clients.append(try await .connect(to: service.listener.address)) }
+                    let request = "GET \(path) HTTP/1.1\nHost: a\n\(closing ? "Connection: close\n" : "")\n"
+                    for client in clients { try await client.write(request.replacingLineEnds()) }
+                    for client in clients {
+                        client.readTimeout = .seconds(20)
+                        #expect(try await client.readLine(limit: 100) == "HTTP/1.1 200 OK")
+                        if closing { #expect(try await client.readToEnd().hasSuffix("x")) }
+                        client.close()
+                    }
+                    return most - before
+                }
+                let one = try await ask("/now", of: 1)
+                #expect(try await ask("/now", of: 50) <= one + 1)
+                #expect(try await ask("/now", of: 50, closing: true) <= one + 1)
+                #expect(try await ask("/later", of: 50) >= 50)
+                exit(0)
+            }
+        }
+    }
+
+    @Test("handlers that take their time let others have their turn in between, although they never suspend")
+    func slowHandlers() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let router = Router()
+                var (ticks, seen) = (0, Set<Int>())
+                router.get("/slow") { _ in
+                    seen.insert(ticks)
+                    let end = ContinuousClock.now + .milliseconds(3)
+                    while ContinuousClock.now < end {}
+                    return "x"
+                }
+                let service = try Service(router)
+                var clients: [SocketStream] = []
+                for _ in 0..<20 { clients.append(try await .connect(to: service.listener.address)) }
+                // All come in one turn of the loop.
+                for client in clients { try await client.write(get("/slow").replacingLineEnds()) }
+                spawn {
+                    while true {
+                        ticks += 1
+                        await EventLoop.stepBack()
+                    }
+                }
+                for client in clients { #expect(try await client.readToEnd().hasSuffix("x")) }
+                #expect(seen.count == 20)
+                exit(0)
+            }
+        }
+    }
+
     @Test("what a cancelled write leaves behind goes out before what is written next, once")
     func flushAfterCancellation() async {
         await #expect(processExitsWith: .success) {
