@@ -8,7 +8,8 @@ struct EchoCommand: ParsableCommand {
         abstract: "Send back whatever clients send, over TCP and Unix sockets.",
         discussion: """
             A master forks the workers, which share the listening sockets. TERM, QUIT: send back what has come, then end. \
-            INT (Ctrl-C): end at once. HUP: read the configuration again, replace all workers. TTIN, TTOU: one worker more, one fewer.
+            INT (Ctrl-C): end at once. HUP: read the configuration again, replace all workers. USR2: go on as the program on \
+            disk. WINCH: drain all workers. TTIN, TTOU: one worker more, one fewer.
             """
     )
 

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import Spork
+import SporkLoad
 import SporkNet
 
 @main
@@ -16,15 +17,30 @@ enum Main {
         } catch {
             // Help and version come as errors with exit code 0 too, and so does a missing subcommand.
             if SporkCommand.exitCode(for: error).isSuccess || error is CleanExit { SporkCommand.exit(withError: error) }
-            let isOurs = error is ConfigurationError
-            let isMisuse =
-                (error as? ConfigurationError)?.isMisuse ?? (SporkCommand.exitCode(for: error) == .validationFailure)
+            let isOurs = error is ConfigurationError || error is LoadTarget.Failure
+            let isMisuse = isMisuse(error)
             // The first line says it; what may follow are guesses at what was meant.
             let misuse = SporkCommand.message(for: error).prefix { $0 != "\n" }
             let message = isMisuse && !isOurs ? String(misuse) : "\(error)"
-            Console.complain(message + (isMisuse ? "; see 'spork help'" : ""))
+            Console.complain(message + (isMisuse ? "; see '\(help)'" : ""))
             Glibc.exit(isMisuse ? 2 : 1)
         }
+    }
+
+    private static func isMisuse(_ error: any Error) -> Bool {
+        if let error = error as? ConfigurationError { return error.isMisuse }
+        guard let failure = error as? LoadTarget.Failure else {
+            return SporkCommand.exitCode(for: error) == .validationFailure
+        }
+        if case .malformed = failure { return true }
+        return false
+    }
+
+    /// Where the command that was called is explained.
+    private static var help: String {
+        let names = SporkCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard let name = CommandLine.arguments.dropFirst().first, names.contains(name) else { return "spork help" }
+        return "spork help \(name)"
     }
 }
 

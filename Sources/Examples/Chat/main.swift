@@ -1,7 +1,7 @@
 // A chat: what one says, all who have the page open see at once, by server-sent events. A coroutine for each of them waits for the next line; ten
 // thousand of them are fine.
 //
-//     example-chat --bind 127.0.0.1:8000        # and open http://127.0.0.1:8000 twice
+//     swift run example-chat --bind 127.0.0.1:8000        # and open http://127.0.0.1:8000 twice
 //
 // The room is a worker's own, and so there is one worker unless --workers says otherwise: with more of them each would have a room, and who meets
 // whom would be chance. A chat on several processors needs something between the workers that this one does not have.

@@ -1,7 +1,7 @@
 // A forward proxy (RFC 9110, 7.6): requests with an absolute target are sent on, bodies streamed both ways; CONNECT becomes a tunnel of two coroutines.
 // CONNECT goes to any port of any host: who offers this to others than himself has to say which (RFC 9110, 9.3.6).
 //
-//     example-proxy --bind 127.0.0.1:8080 --workers 2
+//     swift run example-proxy --bind 127.0.0.1:8080 --workers 2
 //     curl -x http://127.0.0.1:8080 http://example.org/ https://example.org/
 //
 // TUNNEL_IDLE_SECONDS=60 in the environment closes tunnels in which nothing has moved for a minute.

@@ -1,7 +1,7 @@
 // A service over HTTP with a page, a form, and what a test of a server needs: bodies that come back, answers that take their time or come
 // in pieces, a handler that blocks its worker and one that brings it down.
 //
-//     example-http --bind 127.0.0.1:8000 --workers 2
+//     swift run example-http --bind 127.0.0.1:8000 --workers 2
 //     curl http://127.0.0.1:8000/hello
 import Spork
 

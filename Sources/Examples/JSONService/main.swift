@@ -1,7 +1,7 @@
 // Notes over JSON that expire: state that handlers share, a coroutine that clears it up, and clients that are told when theirs is not the
 // present state.
 //
-//     example-json --bind 127.0.0.1:8000
+//     swift run example-json --bind 127.0.0.1:8000
 //     curl -H 'Content-Type: application/json' -d '{"text": "buy milk", "seconds": 60}' http://127.0.0.1:8000/notes
 //     curl http://127.0.0.1:8000/notes
 //

@@ -1,7 +1,7 @@
 // Uploads that are written to disk as they come, however large: a form in parts, read as a stream, with its progress told by server-sent events.
 // Memory stays as it is, and a disk that is slow holds up its own upload only.
 //
-//     example-upload --bind 127.0.0.1:8000      # and open http://127.0.0.1:8000
+//     swift run example-upload --bind 127.0.0.1:8000      # and open http://127.0.0.1:8000
 //     curl -F note=hello -F file=@video.mp4 http://127.0.0.1:8000/files
 //
 // What was uploaded and how far it is, a worker knows for itself, so there is one worker unless --workers says otherwise. Files have no names on

@@ -135,7 +135,10 @@ nonisolated extension Setting {
         letter: "b",
         placeholder: "address",
         kind: .repeatable,
-        summary: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/path. Repeatable; a variable has spaces between.",
+        summary: """
+            Where to listen: HOST:PORT, [IPV6]:PORT or unix:/path; PORT alone is 127.0.0.1, :PORT is every interface. \
+            Repeatable; a variable has spaces between.
+            """,
         expectation: "an address such as 127.0.0.1:8000, [::1]:8000 or unix:/path",
         take: { texts, configuration in
             var addresses: [SocketAddress] = []
