@@ -750,7 +750,7 @@ def test_littles_law(spork: str):
     [["tcp://127.0.0.1"], ["tcp://127.0.0.1:1/x"]],
 )
 def test_bad_urls(spork: str, arguments: list[str]):
-    """URLs that say too little or too much: one line, exit code 1."""
+    """URLs that say too little or too much: one line, exit code 2."""
     result = bench(spork, *arguments)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1) and "is not a URL of the form" in result.stderr
 
