@@ -87,6 +87,8 @@ extension ServerConnection {
         case .over(let end): return end
         case .pause(let pause):
             burst.pause = pause
+            // Others are served before the coroutine is: what was read has to be this connection's own.
+            input.keep()
             return nil
         }
     }

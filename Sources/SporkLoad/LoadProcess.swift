@@ -156,7 +156,12 @@ final class LoadProcess: LoadPacerAccount {
             pacer.map { pacer in spawn("pace") { await self.pace(pacer, from: begun) } } ?? spawn("measure lag", probe),
             spawn("report progress", report),
         ]
-        for connection in connections { connection.start() }
+        for (index, connection) in connections.enumerated() {
+            connection.start()
+            // The first answers are not to wait until the last of very many requests is sent. Where requests are counted, each connection is
+            // to have its share.
+            if remaining == nil, (index + 1).isMultiple(of: Self.startedAtOnce) { await EventLoop.stepBack() }
+        }
         try? await finished.wait()
         for coroutine in watching { coroutine.cancel() }
         for coroutine in watching { await coroutine.join() }
@@ -165,6 +170,9 @@ final class LoadProcess: LoadPacerAccount {
         writeTimeline(at: now - min(start, now))
         endCounting()
     }
+
+    /// How many connections send their first requests before others have their turn.
+    private static let startedAtOnce = 64
 
     private func prepare() async {
         let count = min(Self.preparedAtOnce, connections.count)

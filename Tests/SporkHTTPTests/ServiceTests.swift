@@ -416,6 +416,40 @@ private struct Teapot: Error, ResponseConvertible {
         }
     }
 
+    @Test("what many connections have sent in one turn of the loop stays each one's own while handlers suspend")
+    func inOneTurn() async {
+        await #expect(processExitsWith: .success) {
+            try EventLoop.run {
+                let router = Router()
+                router.post("/echo") { request in try await request.body.string(upTo: 1000) }
+                router.get("/now") { request in request.target }
+                let service = try Service(router)
+                var clients: [SocketStream] = []
+                for _ in 0..<20 { clients.append(try await .connect(to: service.listener.address)) }
+                // They have been accepted, and wait.
+                for client in clients {
+                    try await client.write("GET /now?x HTTP/1.1\nHost: a\n\n".replacingLineEnds())
+                    _ = try await client.read(until: Array("\r\n\r\n/now?x".utf8), limit: 1000)
+                }
+                // Nothing suspends here: a request that suspends, a half one behind it, and one that does not.
+                for (number, client) in clients.enumerated() {
+                    let body = String(repeating: "\(number % 10)", count: 50)
+                    let text = "POST /echo HTTP/1.1\nHost: a\nContent-Length: 50\n\n\(body)GET /now?\(number) HTTP/1.1\nHo"
+                    try await client.write(text.replacingLineEnds())
+                }
+                for (number, client) in clients.enumerated() {
+                    client.readTimeout = .seconds(20)
+                    let body = String(repeating: "\(number % 10)", count: 50)
+                    let first = try await client.read(until: Array("\r\n\r\n\(body)".utf8), limit: 1000)
+                    #expect(String(decoding: first ?? [], as: UTF8.self).hasPrefix("HTTP/1.1 200 OK\r\n"))
+                    try await client.write("st: a\nConnection: close\n\n".replacingLineEnds())
+                    #expect(try await client.readToEnd().hasSuffix("\r\n\r\n/now?\(number)"))
+                }
+                exit(0)
+            }
+        }
+    }
+
     @Test("handlers that take their time let others have their turn in between, although they never suspend")
     func slowHandlers() async {
         await #expect(processExitsWith: .success) {
