@@ -434,7 +434,8 @@ private struct Teapot: Error, ResponseConvertible {
                 // Nothing suspends here: a request that suspends, a half one behind it, and one that does not.
                 for (number, client) in clients.enumerated() {
                     let body = String(repeating: "\(number % 10)", count: 50)
-                    let text = "POST /echo HTTP/1.1\nHost: a\nContent-Length: 50\n\n\(body)GET /now?\(number) HTTP/1.1\nHo"
+                    let text =
+                        "POST /echo HTTP/1.1\nHost: a\nContent-Length: 50\n\n\(body)GET /now?\(number) HTTP/1.1\nHo"
                     try await client.write(text.replacingLineEnds())
                 }
                 for (number, client) in clients.enumerated() {
