@@ -1,6 +1,8 @@
 // Which handler answers which request. A program fills a router and returns it to Server.main; the connections of its worker ask it for each
 // request. What handlers throw is turned into answers by ServerConnection.
 
+import SporkLoop
+
 /// Routes by path and method.
 ///
 /// Paths are literal segments, `{name}` for any one segment and `{name*}` for all the rest; where several routes match, the one that is more
@@ -90,12 +92,18 @@ public final class Router: RouteRegistering {
         default: break
         }
         guard request.segments.split(head.bytes(head.path)) == .split else { return .now(.page(.badRequest)) }
-        let tree = tree ?? makeTree()
-        guard let place = tree.find(request.segments) else { return .now(.page(.notFound)) }
-        if let route = tree.route(at: place, for: head.method) { return run(routes[route], request) }
-        switch head.method {
+        if tree == nil { makeTree() }
+        let tree = Unmanaged.passUnretained(tree.unsafelyUnwrapped)
+        guard let place = tree.borrow({ $0.find(request.segments) }) else { return .now(.page(.notFound)) }
+        if let route = tree.borrow({ $0.route(at: place, for: head.method) }) { return run(route, request) }
+        return answerWithoutRoute(at: place, request)
+    }
+
+    private func answerWithoutRoute(at place: Int, _ request: Request) -> HTTPServer.Decision {
+        guard let tree else { return .now(.page(.notFound)) }
+        switch request.head.method {
         case .head:
-            if let route = tree.route(at: place, for: .get) { return run(routes[route], request) }
+            if let route = tree.route(at: place, for: .get) { return run(route, request) }
         case .options:
             return .now(Response(.noContent, fields: [allowed(tree.methods(at: place))]))
         case .trace where allowsTrace: return .now(.trace(of: request))
@@ -104,6 +112,12 @@ public final class Router: RouteRegistering {
         return .now(.page(.methodNotAllowed, fields: [allowed(tree.methods(at: place))]))
     }
 
+    // A route stays as long as the router does: none is ever taken out.
+    private func run(_ index: Int, _ request: Request) -> HTTPServer.Decision {
+        Unmanaged.passUnretained(routes[index]).borrow { run($0, request) }
+    }
+
+    @inline(__always)
     private func run(_ route: Route, _ request: Request) -> HTTPServer.Decision {
         if !route.parameters.isEmpty { request.parameters = route.parameters }
         switch route.action {
@@ -113,11 +127,9 @@ public final class Router: RouteRegistering {
         }
     }
 
-    private func makeTree() -> RouteTree {
+    private func makeTree() {
         do throws(RouteTree.Conflict) {
-            let tree = try RouteTree(routes.map { ($0.pattern, $0.method) })
-            self.tree = tree
-            return tree
+            tree = try RouteTree(routes.map { ($0.pattern, $0.method) })
         } catch {
             let (first, second) = (routes[error.first], routes[error.second])
             preconditionFailure("the routes \(first.method.rawValue) \(first.text) and \(second.text) are for the same")

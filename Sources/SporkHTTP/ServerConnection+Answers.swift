@@ -14,7 +14,7 @@ extension ServerConnection {
         let place = server.row?.beginRequest(request.head.requestText)
         let response: Response
         // Taken apart as it comes, so that the answer is moved and not copied.
-        switch server.decide(request) {
+        switch Unmanaged.passUnretained(server).borrow({ $0.decide(request) }) {
         case .now(let made): response = made
         case let decision:
             (request.decision, request.place) = (decision, place)

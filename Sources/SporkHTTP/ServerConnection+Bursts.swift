@@ -60,7 +60,7 @@ extension ServerConnection {
                 let (goesOn, effort) = try await answer(request.unsafelyUnwrapped)
                 guard goesOn else { return lastBurst() }
                 burst.answersInTurn += effort
-                if !isKnownUniquelyReferenced(&request) { _ = replaceRequest() }
+                if !isKnownUniquelyReferenced(&request) { replaceRequest() }
                 if burst.answersInTurn >= configuration.mostAnswersInTurn { try await letOthersGoFirst() }
             case .refusal(let status):
                 try await refuse(status)
@@ -94,17 +94,22 @@ extension ServerConnection {
     }
 
     private func answerWhatHasCome() throws(StreamError) -> Step {
-        var head = beginBurst()
+        if request == nil { request = server.takeRequest() }
+        // Not counted again for each step: nothing in here lets go of it but what puts another in its place.
+        var current = Unmanaged.passUnretained(request.unsafelyUnwrapped)
         while true {
-            switch input.isEmpty ? .needMore : parser.advance(over: input.bytes, into: head) {
+            switch input.isEmpty ? .needMore : current.borrow({ parser.advance(over: input.bytes, into: $0.head) }) {
             case .head(let length):
                 input.consume(length)
                 parser.reset()
                 burst.deadline = .never
-                guard let effort = answerAtOnce(request.unsafelyUnwrapped) else { return .pause(.answer) }
+                guard let effort = current.borrow({ answerAtOnce($0) }) else { return .pause(.answer) }
                 if burst.isLast { return try end() }
                 burst.answersInTurn += effort
-                if !isKnownUniquelyReferenced(&request) { head = replaceRequest() }
+                if !isKnownUniquelyReferenced(&request) {
+                    replaceRequest()
+                    current = Unmanaged.passUnretained(request.unsafelyUnwrapped)
+                }
                 if burst.answersInTurn >= configuration.mostAnswersInTurn { return .pause(.others) }
             case .refuse(let refusal): return .pause(.refusal(refusal.status))
             case .needMore where input.isEmpty:
@@ -129,20 +134,9 @@ extension ServerConnection {
         return .over(lastBurst())
     }
 
-    private func beginBurst() -> RequestHead {
-        if let request { return request.head }
-        let taken = server.takeRequest()
-        request = taken
-        return taken.head
-    }
-
     // Somebody has kept the request that was answered.
     @inline(never)
-    private func replaceRequest() -> RequestHead {
-        let taken = server.takeRequest()
-        request = taken
-        return taken.head
-    }
+    private func replaceRequest() { request = server.takeRequest() }
 
     // What the connection needed for a request goes to the next one, unless somebody has kept it.
     private func lastBurst() -> StreamBurst {
@@ -154,7 +148,7 @@ extension ServerConnection {
     private func fallSilent() -> StreamBurst {
         keepsCoroutine = burst.hasSuspended
         burst = Burst()
-        if let request = request.take() { server.putBack(request) }
+        if let request = request.take() { Unmanaged.passUnretained(server).borrow { $0.putBack(request) } }
         return .wait(until: isDraining ? drainDeadline : .after(seconds: server.keepAliveTimeout))
     }
 

@@ -53,17 +53,17 @@ package protocol ReadinessObserver: AnyObject {
         let (read, write, timer) = (Self.readWatcher(storage), Self.writeWatcher(storage), Self.timer(storage))
         spork_io_init(
             read,
-            { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameReadable() },
+            { _, watcher, _ in Readiness.of(watcher?.pointee.data)._withUnsafeGuaranteedRef { $0.becameReadable() } },
             descriptor,
             Self.reading
         )
         spork_io_init(
             write,
-            { _, watcher, _ in Readiness.of(watcher?.pointee.data).becameWritable() },
+            { _, watcher, _ in Readiness.of(watcher?.pointee.data).takeUnretainedValue().becameWritable() },
             descriptor,
             Self.writing
         )
-        spork_timer_init(timer, { _, timer, _ in Readiness.of(timer?.pointee.data).deadlinePassed() }, 0)
+        spork_timer_init(timer, { _, timer, _ in Readiness.of(timer?.pointee.data).takeUnretainedValue().deadlinePassed() }, 0)
         read.pointee.data = this
         write.pointee.data = this
         timer.pointee.data = this
@@ -197,9 +197,9 @@ package protocol ReadinessObserver: AnyObject {
     private static var reading: Int32 { Int32(EV_READ) }
     private static var writing: Int32 { Int32(EV_WRITE) }
 
-    private static func of(_ data: UnsafeMutableRawPointer?) -> Readiness {
+    private static func of(_ data: UnsafeMutableRawPointer?) -> Unmanaged<Readiness> {
         // Set in `init`, and the watchers are stopped before the object goes.
-        Unmanaged<Readiness>.fromOpaque(data.unsafelyUnwrapped).takeUnretainedValue()
+        Unmanaged<Readiness>.fromOpaque(data.unsafelyUnwrapped)
     }
 
     private static func readWatcher(_ storage: UnsafeMutablePointer<Storage>) -> UnsafeMutablePointer<ev_io> {
@@ -223,8 +223,9 @@ package protocol ReadinessObserver: AnyObject {
         return (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: Field.self)
     }
 
+    // Nobody counts this object while it is called, because that would be a twentieth of a request: who is woken holds it.
     private func becameReadable() {
-        guard storage.pointee.read.waiter == nil, observer == nil else { return wakeReader(.woken) }
+        if wakeReader(.woken) { return }
         if storage.pointee.read.isArmed { stopReading() } else { registration?.leaveAgain() }
     }
 
@@ -234,12 +235,16 @@ package protocol ReadinessObserver: AnyObject {
         wakeWriter(.woken)
     }
 
-    private func wakeReader(_ outcome: Wait.Outcome) {
-        storage.pointee.read.waiter?.takeUnretainedValue().wake(outcome)
-        guard let observer else { return }
+    // False when nobody waits.
+    @discardableResult
+    private func wakeReader(_ outcome: Wait.Outcome) -> Bool {
+        let waiter = storage.pointee.read.waiter
+        waiter?.takeUnretainedValue().wake(outcome)
+        guard let observer else { return waiter != nil }
         self.observer = nil
         endReading()
         observer.readinessEnded(outcome)
+        return true
     }
 
     private func wakeWriter(_ outcome: Wait.Outcome) {

@@ -14,6 +14,9 @@ import Glibc
         return blocks
     }()
 
+    // The one that was given back last, which the next connection takes: that is what nearly always happens.
+    @exclusivity(unchecked) nonisolated(unsafe) private static var lastBlock: UnsafeMutableRawPointer?
+
     // Seen by the callers' modules, which append a dozen short pieces for each answer: inlined, those are a few moves (benchmarks/requests).
     @usableFromInline var block: UnsafeMutableRawPointer?
     @usableFromInline var capacity = 0
@@ -52,6 +55,8 @@ import Glibc
     package mutating func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
 
     package mutating func append(_ text: String) {
+        // Where the text lies, which is nearly always: `withUTF8` would want a copy to hold on to.
+        if text.utf8.withContiguousStorageIfAvailable({ append(UnsafeRawBufferPointer($0)) }) != nil { return }
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
@@ -116,7 +121,7 @@ import Glibc
         while size - used < more { size *= 2 }
         let larger =
             size == Self.usualSize
-            ? Self.spareBlocks.popLast() ?? .allocate(byteCount: size, alignment: 64)
+            ? Self.lastBlock.take() ?? Self.spareBlocks.popLast() ?? .allocate(byteCount: size, alignment: 64)
             : .allocate(byteCount: size, alignment: 64)
         if let block { larger.copyMemory(from: block, byteCount: used) }
         Self.release(block, capacity)
@@ -126,7 +131,9 @@ import Glibc
 
     private static func release(_ block: UnsafeMutableRawPointer?, _ capacity: Int) {
         guard let block else { return }
-        if capacity == usualSize, spareBlocks.count < mostSpareBlocks {
+        if capacity == usualSize, lastBlock == nil {
+            lastBlock = block
+        } else if capacity == usualSize, spareBlocks.count < mostSpareBlocks {
             spareBlocks.append(block)
         } else {
             block.deallocate()

@@ -138,7 +138,7 @@ final class ServedConnection {
 
 extension ServedConnection: ReadinessObserver {
     nonisolated func readinessEnded(_ outcome: Wait.Outcome) {
-        if outcome == .woken { return server.calls.add(self) }
+        if outcome == .woken { return Unmanaged.passUnretained(server.calls).borrow { $0.add(self) } }
         MainActor.assumeIsolated { end() }
     }
 }

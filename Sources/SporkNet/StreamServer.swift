@@ -225,7 +225,7 @@ public final class StreamServer {
             try await calls.take(&called)
             var began = EventLoop.recently
             for index in called.indices {
-                called[index].serveAtOnce()
+                Unmanaged.passUnretained(called[index]).borrow { $0.serveAtOnce() }
                 bursts += 1
                 if EventLoop.recently - began < Self.longestCall { continue }
                 // Others than connections have something to do, too.
