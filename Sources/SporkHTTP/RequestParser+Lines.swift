@@ -92,7 +92,7 @@ nonisolated extension RequestParser {
     /// name ":" value (RFC 9112, 5).
     ///
     /// No space before the colon, no folding, nothing in the value that could end a line.
-    mutating func fieldLine(_ line: Range<Int>, of bytes: UnsafeRawBufferPointer, into head: RequestHead) -> Refusal? {
+    func fieldLine(_ line: Range<Int>, of bytes: UnsafeRawBufferPointer, into head: RequestHead) -> Refusal? {
         var position = line.lowerBound
         while position < line.upperBound, bytes[position].isTokenCharacter { position += 1 }
         guard position > line.lowerBound, position < line.upperBound, bytes[position] == UInt8(ascii: ":") else {
@@ -104,11 +104,10 @@ nonisolated extension RequestParser {
         while end > start, bytes[end - 1].isBlank { end -= 1 }
         let value = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
         guard !Self.hasControl(value) else { return Refusal(.badRequest, "a field's value has a control character") }
-        let slice = RequestHead.Slice(start, end)
-        head.append(name: RequestHead.Slice(name.lowerBound, name.upperBound), value: slice)
+        head.append(name: name, value: start..<end)
         guard let known = Self.knownField(UnsafeRawBufferPointer(rebasing: bytes[name])) else { return nil }
         let refusal = take(known, value, into: head)
-        head.note(known, slice)
+        head.note(known, start..<end)
         return refusal
     }
 
@@ -145,7 +144,7 @@ nonisolated extension RequestParser {
         }
     }
 
-    private mutating func take(
+    private func take(
         _ field: RequestHead.KnownField,
         _ value: UnsafeRawBufferPointer,
         into head: RequestHead
@@ -156,12 +155,12 @@ nonisolated extension RequestParser {
             let isHost = value.isEmpty || Self.isAuthority(value, needsPort: false)
             return isHost ? nil : Refusal(.badRequest, "Host is not a host with an optional port")
         case .connection:
-            var (close, keepAlive) = (saysClose, saysKeepAlive)
+            var (close, keepAlive) = (head.saysClose, head.saysKeepAlive)
             value.forEachListElement { option in
                 close = close || option.isEqualIgnoringCase("close")
                 keepAlive = keepAlive || option.isEqualIgnoringCase("keep-alive")
             }
-            (saysClose, saysKeepAlive) = (close, keepAlive)
+            (head.saysClose, head.saysKeepAlive) = (close, keepAlive)
             return nil
         case .contentLength:
             if head.has(.contentLength) { return Refusal(.badRequest, "more than one Content-Length") }
@@ -204,7 +203,7 @@ nonisolated extension RequestParser {
                 return Refusal(.badRequest, "Transfer-Encoding and Content-Length together")
             }
         }
-        head.keepsAlive = !saysClose && (head.version == .http11 || saysKeepAlive)
+        head.keepsAlive = !head.saysClose && (head.version == .http11 || head.saysKeepAlive)
         return nil
     }
 

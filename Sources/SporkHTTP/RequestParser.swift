@@ -56,9 +56,6 @@ package nonisolated struct RequestParser {
     private var emptyLines = 0
     /// Whether the request line has come: the method is known, if it is one.
     private(set) var isInFields = false
-    // What Connection said: close wins over keep-alive.
-    var saysClose = false
-    var saysKeepAlive = false
 
     package init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -121,16 +118,25 @@ package nonisolated struct RequestParser {
             }
             head.begin()
             isInFields = true
-            return requestLine(line, of: bytes, into: head).map { .refuse($0) }
+            if let refusal = requestLine(line, of: bytes, into: head) { return .refuse(refusal) }
+            if let length = head.repeatedFields(in: bytes, from: lineStart), lineStart + length <= limits.head {
+                lineStart += length
+                return end(of: bytes, into: head, repeated: length)
+            }
+            head.beginFields(at: lineStart)
+            return nil
         }
-        if line.isEmpty {
-            if let refusal = finish(head) { return .refuse(refusal) }
-            head.keep(UnsafeRawBufferPointer(rebasing: bytes[..<lineStart]))
-            return .head(length: lineStart)
-        }
+        if line.isEmpty { return end(of: bytes, into: head, repeated: nil) }
         guard head.fieldCount < limits.fieldCount else {
             return .refuse(Refusal(.fieldsTooLarge, "too many fields"))
         }
         return fieldLine(line, of: bytes, into: head).map { .refuse($0) }
+    }
+
+    /// Behind the last line of the head.
+    private func end(of bytes: UnsafeRawBufferPointer, into head: RequestHead, repeated: Int?) -> Action {
+        if let refusal = finish(head) { return .refuse(refusal) }
+        head.keep(UnsafeRawBufferPointer(rebasing: bytes[..<lineStart]), repeated: repeated)
+        return .head(length: lineStart)
     }
 }

@@ -26,6 +26,21 @@ private func refusal(_ action: RequestParser.Action) -> UInt16? {
 
 private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
+/// All that can be asked of a head.
+private func facts(of head: RequestHead) -> [String] {
+    var said = ["\(head.method) \(head.version) \(head.keepsAlive) \(head.isChunked) \(head.contentLength ?? -1)"]
+    said += [text(head.requestText), text(head.bytes(head.target)), text(head.bytes(head.path))].map { $0 ?? "-" }
+    said += [head.query, head.authority].map { $0.flatMap { text(head.bytes($0)) } ?? "-" }
+    for index in 0..<head.fieldCount {
+        let field = head.field(at: index)
+        said.append("\(text(field.name) ?? "-"): \(text(field.value) ?? "-")")
+    }
+    for known in RequestHead.KnownField.allCases {
+        said.append("\(text(head.value(known)) ?? "-") \(head.withList(known) { text($0) ?? "-" } ?? "-")")
+    }
+    return said
+}
+
 @Suite struct RequestParserTests {
     nonisolated static let accepted: [String] = [
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -213,6 +228,48 @@ private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { Str
         let head = RequestHead()
         #expect(refusal(parse(Array("GET / \(version)\r\nHost: a\r\n\(fields)\r\n".utf8), into: head)) == nil)
         #expect(head.keepsAlive == keepsAlive)
+    }
+
+    @Test("a request is understood the same whatever its head's object has held before, read or repeated")
+    func repeatedFields() {
+        let requests =
+            Self.accepted + Self.refused.map(\.0) + [
+                "GET /other HTTP/1.1\r\nHost: a\r\n\r\n",
+                "GET /longer/than/the/other HTTP/1.0\r\nHost: a\r\n\r\n",
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                "POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "POST /x HTTP/1.1\r\nHost: a\r\nRange: 1\r\nRange: 2\r\nContent-Length: 3\r\n\r\n",
+                "PUT / HTTP/1.1\r\nHost: a\r\nRange: 1\r\nRange: 2\r\nContent-Length: 3\r\n\r\n",
+                "GET /" + String(repeating: "x", count: 4000) + " HTTP/1.1\r\nHost: a\r\n\r\n",
+            ]
+        for first in requests {
+            let head = RequestHead()
+            _ = parse(Array(first.utf8), into: head)
+            // One object for all of them, so that what is kept is sometimes the request's before the last.
+            for second in requests {
+                let bytes = Array(second.utf8)
+                let fresh = RequestHead()
+                let action = parse(bytes, into: fresh)
+                let cuts = [[], [max(1, bytes.count - 1)], [max(1, bytes.count / 2)]]
+                for cuts in cuts {
+                    #expect(parse(bytes, cutAt: cuts, into: head) == action)
+                    if case .head = action { #expect(facts(of: head) == facts(of: fresh)) }
+                }
+            }
+        }
+    }
+
+    @Test("fields that were repeated count for the limit of the head")
+    func repeatedFieldsTooLong() {
+        let head = RequestHead()
+        let end = "\r\n\r\n"
+        let fields = "Host: a\r\n" + (0..<4).map { "X\($0): " + String(repeating: "x", count: 8000) }.joined(separator: "\r\n")
+        let short = Array(("GET / HTTP/1.1\r\n" + fields + end).utf8)
+        let long = Array(("GET /" + String(repeating: "y", count: 2000) + " HTTP/1.1\r\n" + fields + end).utf8)
+        #expect(parse(short, into: head) == .head(length: short.count))
+        #expect(refusal(parse(long, into: head)) == 431)
+        #expect(parse(short, into: head) == .head(length: short.count))
     }
 
     @Test("twenty thousand damaged requests: an answer for each, the same in pieces")
