@@ -30,6 +30,11 @@ nonisolated extension RequestParser {
     }
 
     private func version(_ text: UnsafeRawBufferPointer, into head: RequestHead) -> Refusal? {
+        // Nearly always, and eight bytes are one word.
+        if text.count == 8, text.loadUnaligned(as: UInt64.self) == UInt64(bigEndian: 0x4854_5450_2F31_2E31) {
+            head.version = .http11
+            return nil
+        }
         guard text.count == 8, UnsafeRawBufferPointer(rebasing: text[..<5]).isEqual("HTTP/"), text[6] == 0x2E,
             text[5].isDigit, text[7].isDigit
         else { return Refusal(.badRequest, "the version is not HTTP/ and two digits") }

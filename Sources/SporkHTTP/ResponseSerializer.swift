@@ -66,7 +66,11 @@ package enum ResponseSerializer {
             output.append(literal: status.reason)
             output.append(literal: namesServer ? "\r\n" : "\r\nServer: spork\r\n")
         }
-        if let type = headers.contentType { append("Content-Type", type, to: &output) }
+        if let type = headers.contentType {
+            output.append(literal: "Content-Type: ")
+            output.append(type)
+            output.append(literal: "\r\n")
+        }
         for field in headers.others where !isOurs(field.name) { append(field.name, field.value, to: &output) }
         switch framing {
         case .none, .untilClose: break

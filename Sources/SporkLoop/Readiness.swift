@@ -63,7 +63,11 @@ package protocol ReadinessObserver: AnyObject {
             descriptor,
             Self.writing
         )
-        spork_timer_init(timer, { _, timer, _ in Readiness.of(timer?.pointee.data).takeUnretainedValue().deadlinePassed() }, 0)
+        spork_timer_init(
+            timer,
+            { _, timer, _ in Readiness.of(timer?.pointee.data).takeUnretainedValue().deadlinePassed() },
+            0
+        )
         read.pointee.data = this
         write.pointee.data = this
         timer.pointee.data = this
