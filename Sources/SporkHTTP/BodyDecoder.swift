@@ -7,19 +7,7 @@ import Glibc
 
 /// Reads the content of one request.
 package nonisolated struct BodyDecoder {
-    /// Limits on what surrounds the content in the chunked coding, in bytes unless they say otherwise.
-    package nonisolated struct Limits: Sendable {
-        /// The line before a chunk: its size and extensions, without the line end.
-        package var chunkLine = 256
-        /// All extensions of a message, which nobody needs.
-        package var extensions = 4 * 1024
-        /// The fields behind the last chunk.
-        package var trailers = 8 * 1024
-        /// Number of those fields.
-        package var trailerCount = 32
-
-        package init() {}
-    }
+    package typealias Limits = BodyLimits
 
     /// What the bytes so far amount to.
     package enum Action: Equatable {
@@ -217,7 +205,8 @@ package nonisolated struct BodyDecoder {
         let forbidden: [StaticString] = [
             "content-length", "transfer-encoding", "host", "connection", "keep-alive", "te", "trailer", "upgrade",
             "authorization", "proxy-authorization", "cookie", "set-cookie", "expect", "range", "max-forwards",
-            "cache-control", "content-encoding", "content-type", "content-range",
+            "cache-control", "content-encoding", "content-type", "content-range", "if-match", "if-none-match",
+            "if-modified-since", "if-unmodified-since", "if-range",
         ]
         return !forbidden.contains { name.isEqualIgnoringCase($0) }
     }

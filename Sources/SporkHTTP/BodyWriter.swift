@@ -31,6 +31,8 @@ public final class BodyWriter {
     /// How many bytes have still to be written; nil where that is open.
     private(set) var remaining: Int?
     /// Fields to be sent behind the body, where it is sent in chunks (RFC 9110, 6.5); they are best announced by a Trailer field.
+    ///
+    /// Connection, Content-Length and Transfer-Encoding are left out: they would be too late (RFC 9110, 6.5.1).
     public var trailers = Headers()
 
     init(_ connection: ServerConnection, _ head: Head) {
@@ -99,7 +101,9 @@ public final class BodyWriter {
         appendHead(to: &output)
         if isChunked {
             output.append(literal: "0\r\n")
-            for field in trailers { ResponseSerializer.append(field.name, field.value, to: &output) }
+            for field in trailers where !ResponseSerializer.isOurs(field.name) {
+                ResponseSerializer.append(field.name, field.value, to: &output)
+            }
             output.append(literal: "\r\n")
         }
         return remaining ?? 0 == 0

@@ -33,14 +33,14 @@ public final class HTTPServer {
         /// How long input is read and dropped after the last answer.
         public var lingerTimeout: Duration = .seconds(2)
         /// Limits on the head of a request.
-        package var requestLimits = RequestParser.Limits()
+        public var requestLimits = RequestLimits()
         /// Limits on what surrounds a body.
-        package var bodyLimits = BodyDecoder.Limits()
+        public var bodyLimits = BodyLimits()
         /// How many answers one connection may be given before the others have their turn.
-        package var mostAnswersInTurn = 32
+        public var mostAnswersInTurn = 32
         /// Bodies up to this many bytes are copied behind their head, and leave with the answers before and after them;
         /// longer ones are handed to the kernel from where they are.
-        package var mostGathered = 4 * 1024
+        public var mostGathered = 4 * 1024
 
         /// The defaults.
         public init() {}

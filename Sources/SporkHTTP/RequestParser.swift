@@ -7,23 +7,7 @@ import Glibc
 
 /// Reads the heads of one connection's requests, one after the other.
 package nonisolated struct RequestParser {
-    /// Limits, in bytes unless they say otherwise.
-    package nonisolated struct Limits: Sendable {
-        /// The request line without its line end.
-        ///
-        /// At least 8000 should be (RFC 9112, 3).
-        package var requestLine = 8 * 1024
-        /// One field line without its line end.
-        package var field = 8 * 1024
-        /// All of the head.
-        package var head = 32 * 1024
-        /// Number of field lines.
-        package var fieldCount = 100
-        /// Number of empty lines before the request line, which old clients send (RFC 9112, 2.2).
-        package var emptyLines = 4
-
-        package init() {}
-    }
+    package typealias Limits = RequestLimits
 
     /// Why a request is not answered but refused.
     package struct Refusal: Equatable, Sendable {

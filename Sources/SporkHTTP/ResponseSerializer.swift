@@ -102,7 +102,7 @@ package enum ResponseSerializer {
     }
 
     /// Whether a field is the server's to write: a handler that sets it, too, would make the message ambiguous.
-    private static func isOurs(_ name: String) -> Bool {
+    static func isOurs(_ name: String) -> Bool {
         switch name.utf8.count {
         case 10: name.isSameField(as: "connection")
         case 14: name.isSameField(as: "content-length")

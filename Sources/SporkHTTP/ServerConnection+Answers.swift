@@ -85,6 +85,12 @@ extension ServerConnection {
             return try await answer(request, with: response) { try await self.sendEvents($0, for: request, write) }
         case .takeover(let takeOver):
             try await beginAnswer(to: request)
+            // What is left of the content must not be taken for the beginning of what is spoken from here on.
+            if request.content.isExpected, dropReceivedContent(of: request) != .none {
+                var refusal = Response.page(.badRequest, "The content of the request has not come.")
+                refusal.closesConnection = true
+                return try await answer(request, with: refusal)
+            }
             try await handOver(response, takeOver)
             return (false, 0)
         default: return try await answer(request, with: response)

@@ -92,7 +92,8 @@ final class ServerConnection: StreamHandler {
         let response = Response.page(status)
         ResponseSerializer.appendHead(of: response, .length(response.body.count ?? 0), .closes, to: &output)
         // HEAD's answer has no content, whatever it says; also where the request line is not even whole.
-        let isHead = parser.isInFields ? request?.method == .head : input.bytes.starts(with: "HEAD ".utf8)
+        let line = input.bytes.drop { $0 == 0x0D || $0 == 0x0A }
+        let isHead = parser.isInFields ? request?.method == .head : line.starts(with: "HEAD ".utf8)
         if !isHead { try await send(response.body) }
         try await flush()
         await linger()

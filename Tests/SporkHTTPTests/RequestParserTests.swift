@@ -27,7 +27,7 @@ private func refusal(_ action: RequestParser.Action) -> UInt16? {
 private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
 /// All that can be asked of a head.
-private func facts(of head: RequestHead) -> [String] {
+private func everything(in head: RequestHead) -> [String] {
     var said = ["\(head.method) \(head.version) \(head.keepsAlive) \(head.isChunked) \(head.contentLength ?? -1)"]
     said += [text(head.requestText), text(head.bytes(head.target)), text(head.bytes(head.path))].map { $0 ?? "-" }
     said += [head.query, head.authority].map { $0.flatMap { text(head.bytes($0)) } ?? "-" }
@@ -254,7 +254,7 @@ private func facts(of head: RequestHead) -> [String] {
                 let cuts = [[], [max(1, bytes.count - 1)], [max(1, bytes.count / 2)]]
                 for cuts in cuts {
                     #expect(parse(bytes, cutAt: cuts, into: head) == action)
-                    if case .head = action { #expect(facts(of: head) == facts(of: fresh)) }
+                    if case .head = action { #expect(everything(in: head) == everything(in: fresh)) }
                 }
             }
         }
