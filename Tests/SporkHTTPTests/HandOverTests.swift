@@ -42,7 +42,11 @@ extension Service {
                 }
                 let service = try Service(router)
                 let connect = "CONNECT b:443 HTTP/1.1\nHost: b:443\n"
-                #expect(try await service.answer(toAllOf: connect + "Content-Length: 5\n\nabc\nd\n").hasSuffix("\r\n\r\n[d]"))
+                #expect(
+                    try await service.answer(toAllOf: connect + "Content-Length: 5\n\nabc\nd\n").hasSuffix(
+                        "\r\n\r\n[d]"
+                    )
+                )
                 let chunked = "Transfer-Encoding: chunked\n\n3\nabc\n0\n\nd\n"
                 #expect(try await service.answer(toAllOf: connect + chunked).hasSuffix("\r\n\r\n[d]"))
                 #expect(tunnels == 2)
