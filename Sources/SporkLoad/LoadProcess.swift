@@ -9,7 +9,7 @@ import SporkNet
 import SporkTasks
 
 /// One process's part of a run.
-final class LoadProcess: LoadPacerAccount {
+final class LoadProcess {
     let plan: LoadPlan
     let origins: [LoadOrigin]
     /// By URL: requests as they are sent, as many as go together, how long one is, and where its number stands.
@@ -52,7 +52,7 @@ final class LoadProcess: LoadPacerAccount {
     private var remaining: Int?
     // By origin: which of its URLs is next.
     private var turns: [Int]
-    private let number: Int
+    let number: Int
     private let progress: LoadProgress
     private let timeline: LoadTimeline?
     private var connections: [LoadConnection] = []
@@ -194,7 +194,7 @@ final class LoadProcess: LoadPacerAccount {
         if unfinished == 0 { finished.set() }
     }
 
-    private func beginCounting() {
+    func beginCounting() {
         let isAfterWarmUp = isWarmingUp
         isWarmingUp = false
         tally = LoadTally()
@@ -214,44 +214,6 @@ final class LoadProcess: LoadPacerAccount {
         tally.demand = max(0, Int(demand) - tally.spun)
         if plan.keepsLedger { tally.ledger = ledger.totals }
     }
-
-    private func pace(_ pacer: LoadPacer, from begun: UInt64) async {
-        guard let schedule = plan.schedule else { return }
-        if isWarmingUp {
-            let warmUp = schedule.warmUp(over: start - begun).arrivals(of: number, among: plan.processes)
-            try? await pacer.run(warmUp, from: begun, isCounted: false, account: self)
-            guard !pacer.isOver, let timer = try? LoadTimer() else { return }
-            _ = await timer.wait(until: start)
-            timer.close()
-            if pacer.isOver { return }
-            beginCounting()
-        }
-        let arrivals = schedule.arrivals(of: number, among: plan.processes)
-        try? await pacer.run(arrivals, from: start, isCounted: true, account: self)
-        // After the last is due the others still have until the end.
-        let rest = Double(start) + plan.duration.seconds * 1e9 - Double(LoadClock.now)
-        if rest > 0, isRunning { try? await sleep(for: .nanoseconds(Int64(rest))) }
-        endPacing()
-    }
-
-    private func endPacing() {
-        guard let pacer, !pacer.isOver else { return }
-        let unsent = pacer.end()
-        let now = LoadClock.now
-        tally.scheduled = pacer.scheduled
-        for due in unsent where due >= start { countUnsent(due, at: now) }
-    }
-
-    private func countUnsent(_ due: UInt64, at now: UInt64) {
-        tally.unsent += 1
-        tally.latencies.record(now - due)
-    }
-
-    var workDone: Int { tally.sent &+ tally.responses }
-
-    func recordLag(_ lag: UInt64) { tally.lags.record(lag) }
-
-    func recordSpinning(_ time: UInt64) { tally.spun += Int(time) }
 
     private func probe() async throws {
         if isWarmingUp {
@@ -310,7 +272,7 @@ final class LoadProcess: LoadPacerAccount {
             while !rest.isEmpty {
                 let part = UnsafeRawBufferPointer(rebasing: rest)
                 let count = Glibc.write(descriptor, part.baseAddress, part.count)
-                if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
+                if count >= 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
             }
         }
     }
