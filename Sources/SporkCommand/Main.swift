@@ -21,7 +21,7 @@ enum Main {
             let isMisuse = isMisuse(error)
             // The first line says it; what may follow are guesses at what was meant.
             let misuse = SporkCommand.message(for: error).prefix { $0 != "\n" }
-            let message = isMisuse && !isOurs ? String(misuse) : "\(error)"
+            let message = unknownCommand ?? (isMisuse && !isOurs ? String(misuse) : "\(error)")
             Console.complain(message + (isMisuse ? "; see '\(help)'" : ""))
             Glibc.exit(isMisuse ? 2 : 1)
         }
@@ -36,9 +36,21 @@ enum Main {
         return false
     }
 
+    private static var names: [String] {
+        SporkCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+    }
+
+    /// What to say where the first argument is no command; nil where it is one.
+    private static var unknownCommand: String? {
+        guard let name = CommandLine.arguments.dropFirst().first, !name.hasPrefix("-"), name != "help",
+            !names.contains(name)
+        else { return nil }
+        let guess = CommandGuess.guess(for: name, among: names)
+        return "'\(name)' is no command" + (guess.map { ". Did you mean '\($0)'?" } ?? "")
+    }
+
     /// Where the command that was called is explained.
     private static var help: String {
-        let names = SporkCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
         guard let name = CommandLine.arguments.dropFirst().first, names.contains(name) else { return "spork help" }
         return "spork help \(name)"
     }

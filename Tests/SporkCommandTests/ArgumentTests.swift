@@ -36,6 +36,20 @@ import Testing
         #expect(options.config == "c")
     }
 
+    @Test("what was meant by something that is no command")
+    func guesses() {
+        let commands = ["serve", "echo", "bench", "ctl", "check"]
+        let guesses = [
+            "sevre": "spork serve", "bnech": "spork bench", "chekc": "spork check", "upgrade": "spork ctl upgrade",
+            "reload": "spork ctl reload", "http://a/": "spork bench http://a/", "/": "spork serve /",
+        ]
+        for (word, guess) in guesses { #expect(CommandGuess.guess(for: word, among: commands) == guess) }
+        for word in ["frobnicate", "x", ""] {
+            #expect(CommandGuess.guess(for: word, among: commands) == nil)
+        }
+        #expect(CommandGuess.distance(from: "", to: "abc") == 3 && CommandGuess.distance(from: "abc", to: "abc") == 0)
+    }
+
     @Test("lengths of time")
     func durations() {
         #expect(DurationArgument(argument: "1.5s")?.duration == .milliseconds(1500))
