@@ -7,7 +7,9 @@ enum CommandGuess {
     static func guess(for word: String, among commands: [String]) -> String? {
         if word.hasPrefix("http://") || word.hasPrefix("https://") { return "spork bench \(word)" }
         if (try? ControlRequest(line: word)) != nil { return "spork ctl \(word)" }
-        let nearest = commands.map { (name: $0, distance: distance(from: word, to: $0)) }.min { $0.distance < $1.distance }
+        let nearest = commands.map { (name: $0, distance: distance(from: word, to: $0)) }.min {
+            $0.distance < $1.distance
+        }
         // Two slips of the finger, and no more of them than letters that were meant.
         if let nearest, nearest.distance <= min(2, nearest.name.count / 2) { return "spork \(nearest.name)" }
         var status = stat()

@@ -54,8 +54,10 @@ public final class HTTPServer {
     }
 
     let configuration: Configuration
-    // In seconds: each burst needs it.
+    // In seconds: each burst or connection needs them.
     let keepAliveTimeout: Double
+    let lingerTimeout: Double
+    let writeTimeout: Double
     // One of the two.
     private let router: Router?
     private let respond: ((RequestHead) -> Response)?
@@ -103,6 +105,8 @@ public final class HTTPServer {
     ) {
         self.configuration = configuration
         keepAliveTimeout = configuration.keepAliveTimeout.seconds
+        lingerTimeout = configuration.lingerTimeout.seconds
+        writeTimeout = configuration.writeTimeout.seconds
         self.row = row
         self.router = router
         self.respond = respond

@@ -141,7 +141,7 @@ extension ServerConnection {
     // What the connection needed for a request goes to the next one, unless somebody has kept it.
     private func lastBurst() -> StreamBurst {
         if isKnownUniquelyReferenced(&request), let request = request.take() { server.putBack(request) }
-        return isLingering ? .linger(until: .after(configuration.lingerTimeout)) : .close
+        return isLingering ? .linger(until: .after(seconds: server.lingerTimeout)) : .close
     }
 
     // What only a request needs goes back.

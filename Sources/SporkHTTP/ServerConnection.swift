@@ -34,7 +34,7 @@ final class ServerConnection: StreamHandler {
         self.stream = stream
         self.server = server
         parser = RequestParser(limits: server.configuration.requestLimits)
-        stream.writeTimeout = server.configuration.writeTimeout
+        stream.writeLimit = server.writeTimeout
     }
 
     var configuration: HTTPServer.Configuration { server.configuration }
@@ -113,7 +113,7 @@ final class ServerConnection: StreamHandler {
     func linger() async {
         beginLingering()
         guard stream.isSecured else { return }
-        let deadline = Deadline.after(configuration.lingerTimeout)
+        let deadline = Deadline.after(seconds: server.lingerTimeout)
         do throws(StreamError) {
             while !deadline.hasPassed {
                 switch try input.receive(from: stream) {

@@ -31,6 +31,9 @@ extension EventLoop {
         )
     }
 
+    /// How many jobs it has run so far: for those who ask so often that the other counters would be a burden.
+    package static var jobsRun: UInt64 { spork_executor_ran() }
+
     /// A coroutine that has held the loop for too long.
     public struct BlockedReport: Sendable, CustomStringConvertible {
         /// Name and spawn site of the coroutine; nil when it was a task that nobody spawned.

@@ -38,6 +38,13 @@ public nonisolated final class LoopTimer {
         ev_timer_start(loop, timer)
     }
 
+    /// The same for a time that is known; one that has passed is the next turn.
+    package func start(at deadline: Deadline) {
+        stop()
+        timer.pointee.at = EventLoop.untilDue(deadline)
+        ev_timer_start(loop, timer)
+    }
+
     /// Stops the timer.
     ///
     /// It can be started again.

@@ -46,10 +46,10 @@ final class LingeringConnections {
     /// How many are looked at in one look.
     private static let mostLookedAt = 1024
 
-    private var queues = [Queue](repeating: Queue(), count: longest + 1)
-    private var over: [ServedConnection] = []
-    private var timer: LoopTimer?
-    private var timerIsDueAt = Double.infinity
+    @exclusivity(unchecked) private var queues = [Queue](repeating: Queue(), count: longest + 1)
+    @exclusivity(unchecked) private var over: [ServedConnection] = []
+    @exclusivity(unchecked) private var timer: LoopTimer?
+    @exclusivity(unchecked) private var timerIsDueAt = Double.infinity
 
     /// Drops what a connection still receives, and ends it when its client has closed or `deadline` has passed.
     func add(_ connection: ServedConnection, until deadline: Deadline) {
@@ -82,7 +82,7 @@ final class LingeringConnections {
         self.timer = timer
         timerIsDueAt = due
         // Never at once: others have their turn between two looks.
-        timer.start(after: .seconds(max(0.001, due - EventLoop.now)))
+        timer.start(at: Deadline(seconds: max(EventLoop.now + 0.001, due)))
     }
 
     private func look() {
@@ -115,20 +115,20 @@ final class LingeringConnections {
 extension SocketStream {
     /// Reads and forgets what has come; the end of the stream is also a failure.
     fileprivate func dropInput(atMost limit: Int) -> (InputBuffer.Received, dropped: Int) {
-        withUnsafeTemporaryAllocation(byteCount: 16 * 1024, alignment: 16) { room in
-            var dropped = 0
-            do throws(StreamError) {
-                while dropped < limit {
-                    guard let count = try tryRead(into: room) else {
-                        return (dropped > 0 ? .bytes : .nothingYet, dropped)
-                    }
-                    if count == 0 { return (.endOfStream, dropped) }
-                    dropped += count
+        var input = InputBuffer()
+        var dropped = 0
+        do throws(StreamError) {
+            while dropped < limit {
+                switch try input.receive(from: self) {
+                case .nothingYet: return (dropped > 0 ? .bytes : .nothingYet, dropped)
+                case .endOfStream: return (.endOfStream, dropped)
+                case .bytes: dropped += input.bytes.count
                 }
-                return (.bytes, dropped)
-            } catch {
-                return (.endOfStream, dropped)
+                input.consume(input.bytes.count)
             }
+            return (.bytes, dropped)
+        } catch {
+            return (.endOfStream, dropped)
         }
     }
 }

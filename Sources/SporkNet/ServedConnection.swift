@@ -47,15 +47,18 @@ final class ServedConnection {
     private let handler: any StreamHandler
     // Held until the connection has ended: whoever runs the server may have let go of it.
     private let server: StreamServer
-    private var coroutine: AnyCoroutine?
+    @exclusivity(unchecked) private var coroutine: AnyCoroutine?
     // Between bursts: then, and only then, waking who reads is this object's business.
-    private var isWaiting = false
-    private var hasEnded = false
+    @exclusivity(unchecked) private var isWaiting = false
+    @exclusivity(unchecked) private var hasEnded = false
+    /// Where the server finds it among its connections.
+    @exclusivity(unchecked) var place: Int
 
-    init(_ stream: SocketStream, _ handler: any StreamHandler, of server: StreamServer) {
+    init(_ stream: SocketStream, _ handler: any StreamHandler, of server: StreamServer, place: Int) {
         self.stream = stream
         self.handler = handler
         self.server = server
+        self.place = place
     }
 
     /// Serves what has come, with a coroutine where something has to be waited for.

@@ -36,7 +36,8 @@ public final class SocketStream {
     // Unsafe only in that `deinit` uses it, which belongs to no actor; the object goes on the loop's thread like all others.
     nonisolated(unsafe) let readiness: Readiness
     private(set) var readLimit = Double.infinity
-    private(set) var writeLimit = Double.infinity
+    // In seconds, for who has the limit so: most of all those who serve many connections with the same one.
+    @exclusivity(unchecked) package var writeLimit = Double.infinity
     /// What the bytes go through, once the stream is secured; see SocketStream+TLS.swift.
     var tlsSession: TLSSession?
     // What most streams do without; an idle connection is counted in bytes.

@@ -44,14 +44,14 @@ public final class StreamServer {
     /// Connections that are being served.
     public var connections: Int { served.count }
     /// Connections that were accepted since the beginning.
-    public private(set) var accepted = 0
+    @exclusivity(unchecked) public private(set) var accepted = 0
     /// Is told when no connection can be accepted for a while; the server goes on by itself.
     public var onTrouble: (any Error) -> Void = { _ in }
     /// Is told when a connection has begun or ended.
-    package var onCount: () -> Void = {}
+    @exclusivity(unchecked) package var onCount: () -> Void = {}
     /// Is asked before each wait for a connection how long to leave new ones to other processes; zero to go to the end of their line, nil to
     /// stay where this process is.
-    package var stepsBack: () -> Duration? = { nil }
+    @exclusivity(unchecked) package var stepsBack: () -> Duration? = { nil }
 
     /// How long after `stop` connections are still taken that come to the listeners: where each process has a queue of its own the kernel
     /// may be in the midst of a handshake for this one's.
@@ -71,12 +71,13 @@ public final class StreamServer {
     /// Connections for which something has come.
     nonisolated(unsafe) let calls = ConnectionCalls()
     // Bursts that needed no coroutine of their own.
-    private var bursts: UInt64 = 0
-    private var served: [ObjectIdentifier: ServedConnection] = [:]
+    @exclusivity(unchecked) private var bursts: UInt64 = 0
+    // Each knows its place, and the last one takes the place of one that has ended.
+    @exclusivity(unchecked) private var served: [ServedConnection] = []
     /// Connections that wait for their clients to close.
     let lingering = LingeringConnections()
     /// Silent connections that have kept their coroutine.
-    var waitingCoroutines = 0
+    @exclusivity(unchecked) var waitingCoroutines = 0
 
     /// A server that runs `handle` for each connection; nothing is accepted yet.
     ///
@@ -119,7 +120,7 @@ public final class StreamServer {
                 loop.onCompletion { loop in if case .failed(let error) = loop.state { failed.fail(error) } }
             }
             try await select(.wait(for: stopping) {}, .value(of: failed) {})
-            for connection in Array(served.values) { connection.drain() }
+            for connection in served { connection.drain() }
             let deadline = Deadline.fromNow(looksAfterQueues)
             while !deadline.isOver {
                 for listener in listeners { try await emptyQueue(of: listener) }
@@ -132,7 +133,7 @@ public final class StreamServer {
             try await idle.wait()
         } catch {
             for listener in listeners { listener.close() }
-            for connection in Array(served.values) { connection.cancel() }
+            for connection in served { connection.cancel() }
             for loop in loops { loop.cancel() }
             throw error
         }
@@ -164,7 +165,7 @@ public final class StreamServer {
         guard let limit else { return }
         spawn("stop a server") { [self] in
             guard try await !idle.wait(within: limit) else { return }
-            for connection in Array(served.values) { connection.cancel() }
+            for connection in served { connection.cancel() }
         }
     }
 
@@ -173,7 +174,7 @@ public final class StreamServer {
 
     private func acceptConnections(from listener: Listener) async throws {
         var pause = AcceptPause(limits.shortestPause, atMost: limits.longestPause)
-        var (last, lastBursts) = (EventLoop.statistics, bursts)
+        var last = (turn: EventLoop.turns, steps: EventLoop.jobsRun + bursts)
         while !stopping.isSet {
             do {
                 while connections >= limits.connections ?? .max {
@@ -183,11 +184,10 @@ public final class StreamServer {
                 }
                 guard let stream = try await next(from: listener) else { return }
                 start(stream)
-                let now = EventLoop.statistics
-                let isNext = now.turns == last.turns + 1
-                let steps = isNext ? now.jobsRun - last.jobsRun + bursts - lastBursts : 0
+                let now = (turn: EventLoop.turns, steps: EventLoop.jobsRun + bursts)
+                let steps = now.turn == last.turn + 1 ? now.steps - last.steps : 0
                 let earned = Int(steps) / limits.stepsForEachAccept
-                (last, lastBursts) = (now, bursts)
+                last = now
                 let count = max(limits.acceptsInTurn, min(limits.mostAcceptsInTurn, earned))
                 for _ in 1..<count where connections < limits.connections ?? .max {
                     guard let another = try listener.tryAccept() else { break }
@@ -239,8 +239,8 @@ public final class StreamServer {
     private func start(_ stream: SocketStream) {
         accepted += 1
         idle.clear()
-        let connection = ServedConnection(stream, handler(stream), of: self)
-        served[ObjectIdentifier(connection)] = connection
+        let connection = ServedConnection(stream, handler(stream), of: self, place: served.count)
+        served.append(connection)
         onCount()
         if stopping.isSet { connection.drain() }
         calls.add(connection)
@@ -248,7 +248,11 @@ public final class StreamServer {
 
     /// Forgets a connection that has ended.
     func ended(_ connection: ServedConnection) {
-        served[ObjectIdentifier(connection)] = nil
+        let last = served.removeLast()
+        if last !== connection {
+            last.place = connection.place
+            served[connection.place] = last
+        }
         onCount()
         room.set()
         if served.isEmpty { idle.set() }

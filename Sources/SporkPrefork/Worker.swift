@@ -28,8 +28,8 @@ public final class Worker {
     var onReady: () -> Void = {}
 
     private let scoreboard: Scoreboard
-    private var server: StreamServer?
-    private var pause = AcceptPause(FairShare.pauses.shortest, atMost: FairShare.pauses.longest)
+    @exclusivity(unchecked) private var server: StreamServer?
+    @exclusivity(unchecked) private var pause = AcceptPause(FairShare.pauses.shortest, atMost: FairShare.pauses.longest)
 
     init(slot: Int, generation: Int, listeners: [Listener], scoreboard: Scoreboard, row: Int) {
         (self.slot, self.generation, self.listeners) = (slot, generation, listeners)
@@ -91,7 +91,9 @@ public final class Worker {
 
     private func run(_ server: StreamServer) async throws {
         server.stepsBack = { [unowned self] in stepsBack() }
-        server.onCount = { [row, unowned server] in row.show(open: server.connections, accepted: server.accepted) }
+        server.onCount = { [row, unowned(unsafe) server] in
+            row.show(open: server.connections, accepted: server.accepted)
+        }
         server.onReturn = { [unowned self] in row.isListening = !draining.isSet }
         self.server = server
         spawn("drain") { [self] in

@@ -5,7 +5,7 @@ import SporkLoop
 /// A flag that coroutines can wait for.
 public nonisolated final class Event {
     /// Whether the event has happened and was not cleared since.
-    public private(set) var isSet = false
+    @exclusivity(unchecked) public private(set) var isSet = false
 
     private let waiters = WaitList()
     // Those that were woken and have not run yet: who comes later has to stay behind them.

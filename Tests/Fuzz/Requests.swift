@@ -10,15 +10,24 @@ func checkRequests(_ input: FuzzInput) {
     }
     let cuts = input.cuts()
     let bytes = input.bytes
-    let whole = conversation(bytes, cuts: [], limits, checked: true)
-    let inPieces = conversation(bytes, cuts: cuts, limits, checked: false)
+    let head = RequestHead()
+    let whole = conversation(bytes, cuts: [], limits, into: head, checked: true)
+    let inPieces = conversation(bytes, cuts: cuts, limits, into: RequestHead(), checked: false)
     require(whole == inPieces, "cut at \(cuts): \(inPieces.map(text)), whole: \(whole.map(text))")
+    // On another connection, with what is left of this one.
+    let again = conversation(bytes, cuts: cuts, limits, into: head, checked: true)
+    require(whole == again, "again: \(again.map(text)), at first: \(whole.map(text))")
 }
 
 /// What a connection makes of its input, as one text a request, and how that ends.
-private func conversation(_ bytes: [UInt8], cuts: [Int], _ limits: RequestParser.Limits, checked: Bool) -> [[UInt8]] {
+private func conversation(
+    _ bytes: [UInt8],
+    cuts: [Int],
+    _ limits: RequestParser.Limits,
+    into head: RequestHead,
+    checked: Bool
+) -> [[UInt8]] {
     var parser = RequestParser(limits: limits)
-    let head = RequestHead()
     var decoder = BodyDecoder(length: 0)
     var said: [[UInt8]] = []
     var start = 0
