@@ -194,6 +194,8 @@ uint64_t spork_executor_run(uint64_t limit, uint64_t long_job, SporkJobObserver 
     return queue.ran - before;
 }
 
+void spork_executor_end_batch(void) { batch.end = queue.ran; }
+
 uint64_t spork_executor_ran(void) { return queue.ran; }
 
 bool spork_executor_has_jobs(void) {

@@ -7,8 +7,6 @@ import Glibc
 
 /// Reads the content of one request.
 package nonisolated struct BodyDecoder {
-    package typealias Limits = BodyLimits
-
     /// What the bytes so far amount to.
     package enum Action: Equatable {
         /// There has to come more; the first `used` bytes are done with.
@@ -31,7 +29,7 @@ package nonisolated struct BodyDecoder {
     }
 
     private var state: State
-    private let limits: Limits
+    private let limits: BodyLimits
     // How many of the bytes that are not done with are known to hold no line end.
     private var scanned = 0
     private var extensionBytes = 0
@@ -40,13 +38,13 @@ package nonisolated struct BodyDecoder {
     package private(set) var trailers: [(name: String, value: String)] = []
 
     /// A decoder for content of a known length.
-    package init(length: Int, limits: Limits = Limits()) {
+    package init(length: Int, limits: BodyLimits = BodyLimits()) {
         state = length > 0 ? .counted(left: length) : .ended
         self.limits = limits
     }
 
     /// A decoder for chunks.
-    package init(chunkedWith limits: Limits = Limits()) {
+    package init(chunkedWith limits: BodyLimits = BodyLimits()) {
         state = .chunkLine
         self.limits = limits
     }

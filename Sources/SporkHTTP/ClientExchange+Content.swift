@@ -13,7 +13,7 @@ extension ClientExchange {
         switch head.framing {
         case .none: content = BodyDecoder(length: 0)
         case .length(let length): content = BodyDecoder(length: length)
-        case .chunked: content = BodyDecoder(chunkedWith: BodyDecoder.Limits())
+        case .chunked: content = BodyDecoder(chunkedWith: BodyLimits())
         case .untilClose: return
         }
         if content.isComplete { finish() }

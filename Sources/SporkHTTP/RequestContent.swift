@@ -25,7 +25,7 @@ struct RequestContent {
     // How long the client was waited for, in seconds: the time that handlers take is not the client's.
     private var waited = 0.0
 
-    mutating func begin(_ head: RequestHead, limits: BodyDecoder.Limits) {
+    mutating func begin(_ head: RequestHead, limits: BodyLimits) {
         isExpected = head.isChunked || (head.contentLength ?? 0) > 0
         length = head.isChunked ? nil : head.contentLength ?? 0
         (awaitsContinue, isAnswered, isTakenBack, isAwaited, hasFailed) = (false, false, false, false, false)

@@ -7,8 +7,6 @@ import Glibc
 
 /// Reads the heads of one connection's requests, one after the other.
 package nonisolated struct RequestParser {
-    package typealias Limits = RequestLimits
-
     /// Why a request is not answered but refused.
     package struct Refusal: Equatable, Sendable {
         /// What the client is told.
@@ -34,14 +32,14 @@ package nonisolated struct RequestParser {
         case refuse(Refusal)
     }
 
-    let limits: Limits
+    let limits: RequestLimits
     private var lineStart = 0
     private var scanned = 0
     private var emptyLines = 0
     /// Whether the request line has come: the method is known, if it is one.
     private(set) var isInFields = false
 
-    package init(limits: Limits = Limits()) { self.limits = limits }
+    package init(limits: RequestLimits = RequestLimits()) { self.limits = limits }
 
     /// Forgets everything, for the next request.
     package mutating func reset() { self = RequestParser(limits: limits) }

@@ -66,7 +66,7 @@ extension ServerConnection {
             output.append(hexadecimal: bytes.count)
             output.append(literal: "\r\n")
         }
-        if bytes.count <= 4 * configuration.mostGathered {
+        if bytes.count / 4 <= configuration.mostGathered {
             bytes.withUnsafeBytes { output.append($0) }
             if asChunk { output.append(literal: "\r\n") }
             try await flush()

@@ -1,9 +1,10 @@
 // A burst of requests: what has come is read, parsed and answered, at once where that goes. The StreamServer calls `tryServeBurst`, and
 // makes a coroutine for `serveBurst` where something has to be waited for. Part of ServerConnection.
 //
-// Invariant: what `tryServeBurst` has begun `serveBurst` goes on with; between bursts nothing is left but input that nobody has looked at.
+// Invariant: what `tryServeBurst` has begun `serveBurst` goes on with, or `abandon` ends; between bursts nothing is left here.
 import SporkLoop
 import SporkNet
+import SporkPrefork
 
 extension ServerConnection {
     /// What a burst has to wait for before it can go on.
@@ -38,6 +39,9 @@ extension ServerConnection {
         var isLast = false
         // What `tryServeBurst` has met with.
         var pause: Pause?
+
+        /// Counts an answer that is worth so many cheap ones; an expensive one is as many as there may be, whatever that is.
+        mutating func count(_ effort: Int) { answersInTurn = effort > 1 ? effort : answersInTurn + 1 }
     }
 
     /// Answers the requests that have come, and waits for whatever has to be waited for meanwhile.
@@ -59,7 +63,7 @@ extension ServerConnection {
                 burst.hasSuspended = true
                 let (goesOn, effort) = try await answer(request.unsafelyUnwrapped)
                 guard goesOn else { return lastBurst() }
-                burst.answersInTurn += effort
+                burst.count(effort)
                 if !isKnownUniquelyReferenced(&request) { replaceRequest() }
                 if burst.answersInTurn >= configuration.mostAnswersInTurn { try await letOthersGoFirst() }
             case .refusal(let status):
@@ -93,7 +97,11 @@ extension ServerConnection {
         }
     }
 
+    /// How long a burst may take before the others have their turn, in seconds.
+    private static let longestBurst = 0.001
+
     private func answerWhatHasCome() throws(StreamError) -> Step {
+        let began = EventLoop.recently
         if request == nil { request = server.takeRequest() }
         // Not counted again for each step: nothing in here lets go of it but what puts another in its place.
         var current = Unmanaged.passUnretained(request.unsafelyUnwrapped)
@@ -105,12 +113,14 @@ extension ServerConnection {
                 burst.deadline = .never
                 guard let effort = current.borrow({ answerAtOnce($0) }) else { return .pause(.answer) }
                 if burst.isLast { return try end() }
-                burst.answersInTurn += effort
+                burst.count(effort)
                 if !isKnownUniquelyReferenced(&request) {
                     replaceRequest()
                     current = Unmanaged.passUnretained(request.unsafelyUnwrapped)
                 }
                 if burst.answersInTurn >= configuration.mostAnswersInTurn { return .pause(.others) }
+                // Few that take long are as many.
+                if !input.isEmpty, EventLoop.recently - began >= Self.longestBurst { return .pause(.others) }
             case .refuse(let refusal): return .pause(.refusal(refusal.status))
             case .needMore where input.isEmpty:
                 if !output.isEmpty, try !sendAtOnce() { return .pause(.room) }
@@ -118,13 +128,21 @@ extension ServerConnection {
                 if burst.hasRead, !isDraining { return .over(fallSilent()) }
                 switch try input.receive(from: stream) {
                 case .bytes: burst.hasRead = true
-                case .endOfStream: return .over(.close)
+                case .endOfStream: return .over(lastBurst())
                 case .nothingYet: return .over(fallSilent())
                 }
                 burst.answersInTurn = 0
             case .needMore: return .pause(.rest)
             }
         }
+    }
+
+    /// Ends what has been decided and not been answered.
+    package func abandon() {
+        guard burst.pause.take() != nil, let request else { return }
+        if let place = request.place.take() { server.row?.endRequest(place) }
+        request.decision = nil
+        request.end()
     }
 
     // Behind the last answer.

@@ -24,7 +24,7 @@ final class ServerConnection: StreamHandler {
     @exclusivity(unchecked) private var countedBytes = 0
     @exclusivity(unchecked) var burst = Burst()
     /// Whether the last burst had something to wait for; then the next one may, too.
-    @exclusivity(unchecked) package var keepsCoroutine = false
+    @exclusivity(unchecked) var keepsCoroutine = false
     // For a head that its client has only half sent, and may never finish; and for one that may be on its way.
     @exclusivity(unchecked) private(set) var drainDeadline = Deadline.never
     // Cancelled when the client goes, while events are sent: nobody reads then who would see it.

@@ -94,6 +94,9 @@ extension EventLoop {
     @inlinable @inline(__always) package nonisolated(nonsending) static func stepBack() async {
         if parksDirectly, spork_task_to_park() != nil { await sporkStepBack() } else { await Task.yield() }
     }
+
+    /// Has descriptors and timers looked at behind the running job, also where other jobs wait.
+    package static func endTurn() { spork_executor_end_batch() }
 }
 
 /// Whether the running task has task-local values, which the runtime does not tell: it is read from the task itself, at a place

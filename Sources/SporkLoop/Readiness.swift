@@ -227,7 +227,7 @@ package protocol ReadinessObserver: AnyObject {
         return (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: Field.self)
     }
 
-    // Nobody counts this object while it is called, because that would be a twentieth of a request: who is woken holds it.
+    // Nobody counts this object while it is called, because that would be a twentieth of a request.
     private func becameReadable() {
         if wakeReader(.woken) { return }
         if storage.pointee.read.isArmed { stopReading() } else { registration?.leaveAgain() }
@@ -248,6 +248,7 @@ package protocol ReadinessObserver: AnyObject {
         self.observer = nil
         endReading()
         observer.readinessEnded(outcome)
+        // The observer may have let go of this object by now: nothing of it may be touched from here on.
         return true
     }
 

@@ -55,7 +55,7 @@ import Glibc
     package mutating func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
 
     package mutating func append(_ text: String) {
-        // Where the text lies, which is nearly always: `withUTF8` would want a copy to hold on to.
+        // From where the text lies: `withUTF8` would want a copy to hold on to.
         if text.utf8.withContiguousStorageIfAvailable({ append(UnsafeRawBufferPointer($0)) }) != nil { return }
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }

@@ -8,6 +8,8 @@ import Glibc
 import SporkLoop
 
 /// Secures one connection, then has it served.
+///
+/// Always in a coroutine, which is kept like any other: what is sent through TLS may have to be waited for at every step.
 package final class SecuringHandler: StreamHandler {
     /// How connections are secured.
     package struct Settings {

@@ -22,6 +22,9 @@ package protocol StreamHandler: AnyObject {
     /// Whether the coroutine that has served a burst is to be kept for the next one, while there are not too many.
     var keepsCoroutine: Bool { get }
 
+    /// The connection has ended before a coroutine could go on with what `tryServeBurst` had begun.
+    func abandon()
+
     /// Asks it to finish what has begun, and no more; it is called for another burst afterwards where it waits for its client.
     func drain()
 }
@@ -29,6 +32,7 @@ package protocol StreamHandler: AnyObject {
 extension StreamHandler {
     package func tryServeBurst() throws(StreamError) -> StreamBurst? { nil }
     package var keepsCoroutine: Bool { true }
+    package func abandon() {}
 }
 
 /// What becomes of a connection after a burst.
@@ -112,6 +116,8 @@ final class ServedConnection {
                     server.lingering.add(self, until: end)
                     return true
                 }
+                // What comes later would be served by nobody.
+                if AnyCoroutine.current?.isCancelled == true { return false }
                 isWaiting = true
                 if !(handler.keepsCoroutine && server.mayWait), stream.observeReading(until: deadline, self) {
                     coroutine = nil
@@ -132,6 +138,7 @@ final class ServedConnection {
     func end() {
         guard !hasEnded else { return }
         hasEnded = true
+        if coroutine?.hasStarted != true { handler.abandon() }
         coroutine?.cancel()
         coroutine = nil
         stream.close()

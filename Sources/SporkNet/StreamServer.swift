@@ -1,5 +1,5 @@
-// Accepting connections and running a coroutine for each: what gevent's StreamServer is. Worker serves with it, and so do programs
-// without a master.
+// Accepting connections and having each served: what gevent's StreamServer is. Worker serves with it, and so do programs without a master.
+// One coroutine serves all connections for which something has come, as far as nothing has to be waited for; the others have one of their own.
 //
 // Invariants: a connection is closed when its handler has ended, however that is; while no more connections are wanted the listeners are
 // out of the epoll set, so that a sibling is woken instead.
@@ -60,7 +60,11 @@ public final class StreamServer {
     package var onReturn: () -> Void = {}
 
     /// How long connections are served in one go before coroutines have their turn, in seconds.
-    private static let longestCall = 0.001
+    private static let longestSlice = 0.001
+    /// How long before descriptors and timers are looked at: newcomers, signals and whoever sleeps wait for that.
+    ///
+    /// More often would cost more where thousands of connections wait: each look finds all of them.
+    private static let longestTurn = 0.004
 
     private let limits: Limits
     private let handler: (SocketStream) -> any StreamHandler
@@ -70,7 +74,10 @@ public final class StreamServer {
     private let called = Event()
     /// Connections for which something has come.
     nonisolated(unsafe) let calls = ConnectionCalls()
-    // Bursts that needed no coroutine of their own.
+    private var serving: Coroutine<Void>?
+    // From the beginning of `run` to its end.
+    private var isServing = false
+    // Bursts that began without a coroutine of their own.
     @exclusivity(unchecked) private var bursts: UInt64 = 0
     // Each knows its place, and the last one takes the place of one that has ended.
     @exclusivity(unchecked) private var served: [ServedConnection] = []
@@ -112,8 +119,12 @@ public final class StreamServer {
         let loops = listeners.map { listener in
             spawn("accept \(listener.address)") { try await self.acceptConnections(from: listener) }
         }
-        let serving = spawn("connections") { try await self.serveCalls() }
-        defer { serving.cancel() }
+        isServing = true
+        beginServing()
+        defer {
+            isServing = false
+            serving?.cancel()
+        }
         do {
             let failed = Promise<Void>()
             for loop in loops {
@@ -218,21 +229,33 @@ public final class StreamServer {
         return stopping.isSet ? nil : try await listener.accept()
     }
 
-    // One coroutine for all of them: what a change of coroutines costs is shared.
+    // One coroutine for all of them: what a change of coroutines costs is shared. Handlers that never suspend run in it, so it may be cancelled by
+    // one; then there has to be another.
+    private func beginServing() {
+        let coroutine = spawn("connections") { [self] in try await serveCalls() }
+        coroutine.onCompletion { [weak self] _ in if let self, isServing { beginServing() } }
+        serving = coroutine
+    }
+
     private func serveCalls() async throws {
-        var called: [ServedConnection] = []
+        var due: [ServedConnection] = []
         while true {
-            try await calls.take(&called)
-            var began = EventLoop.recently
-            for index in called.indices {
-                Unmanaged.passUnretained(called[index]).borrow { $0.serveAtOnce() }
+            try await calls.take(&due)
+            var sliceBegan = EventLoop.recently
+            var turnBegan = sliceBegan
+            for index in due.indices {
+                Unmanaged.passUnretained(due[index]).borrow { $0.serveAtOnce() }
                 bursts += 1
-                if EventLoop.recently - began < Self.longestCall { continue }
+                let now = EventLoop.recently
+                if now - sliceBegan < Self.longestSlice { continue }
                 // Others than connections have something to do, too.
+                let isLong = now - turnBegan >= Self.longestTurn
+                if isLong { EventLoop.endTurn() }
                 await EventLoop.stepBack()
-                began = EventLoop.recently
+                sliceBegan = EventLoop.recently
+                if isLong { turnBegan = sliceBegan }
             }
-            called.removeAll(keepingCapacity: true)
+            due.removeAll(keepingCapacity: true)
         }
     }
 

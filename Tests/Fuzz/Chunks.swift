@@ -3,7 +3,7 @@ import SporkHTTP
 
 func checkChunks(_ input: FuzzInput) {
     var input = input
-    var limits = BodyDecoder.Limits()
+    var limits = BodyLimits()
     if input.choice(below: 2) == 1 {
         (limits.chunkLine, limits.extensions, limits.trailers, limits.trailerCount) = (24, 40, 48, 3)
     }
@@ -48,7 +48,7 @@ private struct Content: Equatable {
     var isComplete = false
     var refusal = ""
 
-    init(of input: [UInt8], cuts: [Int], _ counted: Int?, _ limits: BodyDecoder.Limits) {
+    init(of input: [UInt8], cuts: [Int], _ counted: Int?, _ limits: BodyLimits) {
         var decoder = counted.map { BodyDecoder(length: $0) } ?? BodyDecoder(chunkedWith: limits)
         for end in cuts + [input.count] where !decoder.isComplete && refusal.isEmpty {
             while take(input[used..<end], &decoder) {}
@@ -171,7 +171,7 @@ private func checkAgain(_ content: [UInt8], by size: Int) {
         let chunk = content[start..<min(content.count, start + size)]
         chunks += String(chunk.count, radix: 16).utf8 + [13, 10] + chunk + [13, 10]
     }
-    let again = Content(of: chunks + Array("0\r\n\r\n".utf8), cuts: [], nil, BodyDecoder.Limits())
+    let again = Content(of: chunks + Array("0\r\n\r\n".utf8), cuts: [], nil, BodyLimits())
     require(
         again.isComplete && again.bytes == content && again.used == chunks.count + 5,
         "what was read is not read again"

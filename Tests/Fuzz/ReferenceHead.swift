@@ -15,7 +15,7 @@ nonisolated struct ReferenceHead {
     var keepsAlive = true
 
     /// Nil when the bytes do not begin with a whole head that may be answered.
-    init?(_ bytes: ArraySlice<UInt8>, _ limits: RequestParser.Limits) {
+    init?(_ bytes: ArraySlice<UInt8>, _ limits: RequestLimits) {
         var rest = bytes
         var emptyLines = 0
         func line() -> [UInt8]? {

@@ -4,7 +4,7 @@ import SporkHTTP
 
 func checkRequests(_ input: FuzzInput) {
     var input = input
-    var limits = RequestParser.Limits()
+    var limits = RequestLimits()
     if input.choice(below: 2) == 1 {
         (limits.requestLine, limits.field, limits.head, limits.fieldCount, limits.emptyLines) = (48, 40, 160, 5, 2)
     }
@@ -23,7 +23,7 @@ func checkRequests(_ input: FuzzInput) {
 private func conversation(
     _ bytes: [UInt8],
     cuts: [Int],
-    _ limits: RequestParser.Limits,
+    _ limits: RequestLimits,
     into head: RequestHead,
     checked: Bool
 ) -> [[UInt8]] {
@@ -70,7 +70,7 @@ private func conversation(
                     said.append(describe(head))
                     decoder =
                         head.isChunked
-                        ? BodyDecoder(chunkedWith: BodyDecoder.Limits()) : BodyDecoder(length: head.contentLength ?? 0)
+                        ? BodyDecoder(chunkedWith: BodyLimits()) : BodyDecoder(length: head.contentLength ?? 0)
                     return true
                 case .refuse(let refusal):
                     if checked {
@@ -98,7 +98,7 @@ private func describe(_ head: RequestHead) -> [UInt8] {
     return said + [10]
 }
 
-private func check(_ head: RequestHead, _ length: Int, _ bytes: ArraySlice<UInt8>, _ limits: RequestParser.Limits) {
+private func check(_ head: RequestHead, _ length: Int, _ bytes: ArraySlice<UInt8>, _ limits: RequestLimits) {
     require(
         length <= bytes.count && length <= limits.head + limits.requestLine + 2 * limits.emptyLines + 4,
         "\(length) bytes"

@@ -132,10 +132,10 @@ private func decodeInEveryWay(_ bytes: [UInt8], _ decoder: BodyDecoder) -> Outco
         "limits: the line before a chunk, all extensions, the trailer's length and number; before the line has ended, too"
     )
     func limits() {
-        func status(_ text: String, _ limits: BodyDecoder.Limits) -> UInt16 {
+        func status(_ text: String, _ limits: BodyLimits) -> UInt16 {
             decodeInEveryWay(Array(text.utf8), BodyDecoder(chunkedWith: limits)).status
         }
-        var limits = BodyDecoder.Limits()
+        var limits = BodyLimits()
         limits.chunkLine = 10
         #expect(status("1;aaaaaaaa\r\nx\r\n0\r\n\r\n", limits) == 0)
         #expect(status("1;aaaaaaaaa\r\nx\r\n0\r\n\r\n", limits) == 400)

@@ -67,6 +67,9 @@ bool spork_executor_is_current(void);
 /// Jobs queued since the start, for tests and statistics.
 uint64_t spork_executor_enqueued(void);
 
+/// Has `spork_executor_run` return behind the job that runs.
+void spork_executor_end_batch(void);
+
 /// Jobs begun since the start: the number of the one that runs.
 uint64_t spork_executor_ran(void);
 
