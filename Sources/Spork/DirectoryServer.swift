@@ -33,7 +33,7 @@ package enum DirectoryServer {
         started: @escaping (String) -> Void,
         report: @escaping (String) -> Void
     ) throws {
-        let service = Service(source, standard: standard, protocols: ["http/1.1"]) { configuration, context in
+        let service = Service(source, standard: standard, protocols: Service.httpProtocols) { configuration, context in
             let directory = try ServedDirectory(configuration.directory)
             return { worker in
                 let files = FileService(directory)

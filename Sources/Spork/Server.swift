@@ -43,11 +43,12 @@ public enum Server {
             )
             if flags.wantsCheck {
                 let (effective, _) = try source.effective()
+                _ = try effective.values.tls?.load()
                 try effective.values.settings.check()
                 write(effective.text(standard: standard), to: STDOUT_FILENO)
                 exit(0)
             }
-            let service = Service(source, standard: standard, protocols: ["http/1.1"]) { configuration, context in
+            let service = Service(source, standard: standard, protocols: Service.httpProtocols) { configuration, context in
                 { worker in
                     let router = try await body(worker)
                     if configuration.allowsTrace { router.allowsTrace = true }

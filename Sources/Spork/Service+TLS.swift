@@ -1,4 +1,6 @@
 // The secured side of servers: who is put around their connections, and what a client hears that speaks HTTP in the clear. Part of Service.
+import SporkHTTP
+import SporkLoop
 import SporkNet
 
 extension Service {
@@ -7,7 +9,7 @@ extension Service {
     /// - Parameter refusal: what a client is told in the clear that does not speak TLS.
     static func secured(
         by context: TLSContext?,
-        refusal: [UInt8] = [],
+        refusal: @escaping () -> [UInt8] = { [] },
         _ make: @escaping (SocketStream) -> any StreamHandler
     ) -> (SocketStream) -> any StreamHandler {
         guard let context else { return make }
@@ -16,10 +18,14 @@ extension Service {
         return { SecuringHandler($0, settings, make) }
     }
 
+    /// What is spoken inside of TLS, best first.
+    static let httpProtocols = ["http/1.1", "http/1.0"]
+
     /// The answer to HTTP where https is spoken.
-    static let httpRefusal: [UInt8] = {
+    static func httpRefusal() -> [UInt8] {
         let text = "This port speaks https, and the request came without TLS.\n"
-        let head = "HTTP/1.1 400 Bad Request\r\nServer: spork\r\nContent-Type: text/plain\r\n"
-        return Array("\(head)Content-Length: \(text.utf8.count)\r\nConnection: close\r\n\r\n\(text)".utf8)
-    }()
+        let head = "HTTP/1.1 400 Bad Request\r\nServer: spork\r\nDate: \(HTTPDate.string(Int(EventLoop.wallClock)))\r\n"
+        let fields = "Content-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\nConnection: close\r\n"
+        return Array("\(head)\(fields)\r\n\(text)".utf8)
+    }
 }

@@ -26,6 +26,8 @@ public final class BodyWriter {
     private let isChunked: Bool
     /// Whether the head is on its way: before, an answer that fails can still be another one.
     private(set) var hasBegun = false
+    /// Whether the head says that the connection will be closed, for a reason that only turned up when it was written.
+    private(set) var announcesClose = false
     /// Whether a write was given up: where the body goes on nobody knows then.
     private var hasFailed = false
     /// How many bytes have still to be written; nil where that is open.
@@ -89,7 +91,10 @@ public final class BodyWriter {
         if hasBegun { return }
         hasBegun = true
         head.request.content.isAnswered = true
-        ResponseSerializer.appendHead(of: head.response, head.framing, head.persistence, to: &output)
+        // A client that waits for a word before it sends does not get it any more (RFC 9110, 10.1.1), so what it will do is not known.
+        if head.request.content.awaitsContinue { announcesClose = true }
+        let persistence = announcesClose ? .closes : head.persistence
+        ResponseSerializer.appendHead(of: head.response, head.framing, persistence, to: &output)
     }
 
     /// Ends the body; nothing can be written any more.

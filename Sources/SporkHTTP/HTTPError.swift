@@ -34,7 +34,9 @@ public struct HTTPError: Error, ResponseConvertible, CustomStringConvertible {
     /// The page.
     public var response: Response {
         var response = Response.page(status, message)
-        for field in headers { response.headers[field.name] = field.value }
+        // Several of a name stay several; those that the page has of itself give way.
+        for field in headers { response.headers[field.name] = nil }
+        for field in headers { response.headers.add(field.name, field.value) }
         return response
     }
 }

@@ -17,6 +17,8 @@ public final class HTTPServer {
         /// A request may be on its way, and closing at once would lose it.
         public var drainTimeout: Duration = .seconds(2)
         /// How long a connection may be idle between requests, and before the first.
+        ///
+        /// Zero closes each behind its first answer; then the first request has to come within `headerTimeout`.
         public var keepAliveTimeout: Duration = .seconds(75)
         /// How long a client may send nothing of a body that is waited for.
         public var bodyTimeout: Duration = .seconds(30)
@@ -56,6 +58,7 @@ public final class HTTPServer {
     let configuration: Configuration
     // In seconds: each burst or connection needs them.
     let keepAliveTimeout: Double
+    let silenceLimit: Double
     let lingerTimeout: Double
     let writeTimeout: Double
     // One of the two.
@@ -105,6 +108,7 @@ public final class HTTPServer {
     ) {
         self.configuration = configuration
         keepAliveTimeout = configuration.keepAliveTimeout.seconds
+        silenceLimit = keepAliveTimeout > 0 ? keepAliveTimeout : configuration.headerTimeout.seconds
         lingerTimeout = configuration.lingerTimeout.seconds
         writeTimeout = configuration.writeTimeout.seconds
         self.row = row

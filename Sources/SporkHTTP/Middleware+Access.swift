@@ -64,10 +64,10 @@ public enum Middlewares {
     ) -> Middleware {
         let methods = methods.map(\.rawValue).joined(separator: ", ")
         return { request, next in
-            guard let origin = request.headers["Origin"] else { return vary(try await next(request), origins) }
+            guard let origin = request.headers["Origin"] else { return vary(try await request.answered(by: next), origins) }
             let isAllowed = origins?.contains(origin) ?? true
             let isPreflight = request.method == .options && request.headers["Access-Control-Request-Method"] != nil
-            var response = isPreflight ? Response(.noContent) : try await next(request)
+            var response = isPreflight ? Response(.noContent) : try await request.answered(by: next)
             if isAllowed {
                 response.headers["Access-Control-Allow-Origin"] = origins == nil ? "*" : origin
                 if isPreflight {

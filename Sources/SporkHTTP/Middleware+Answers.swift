@@ -22,7 +22,7 @@ extension Middlewares {
             let sent = request.headers[field].flatMap { isFit($0) ? $0 : nil }
             let id = sent ?? newID()
             request.id = id
-            var response = try await next(request)
+            var response = try await request.answered(by: next)
             response.headers[field] = id
             return response
         }
@@ -43,7 +43,7 @@ extension Middlewares {
     /// Has browsers do less with an answer than they would: no guessing of types, no frames, no referrers; and over TLS only, where a time
     /// for that is given.
     ///
-    /// Fields that the handler has set stay.
+    /// Fields that the handler has set stay. Like `requestID` and `crossOrigin` it adds them to errors, too: what is thrown further in is an answer here.
     public static func securityHeaders(strictTransportFor time: Duration? = nil) -> Middleware {
         var fields = [
             ("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"), ("Referrer-Policy", "no-referrer"),
@@ -51,9 +51,21 @@ extension Middlewares {
         ]
         if let time { fields.append(("Strict-Transport-Security", "max-age=\(time.components.seconds)")) }
         return { request, next in
-            var response = try await next(request)
+            var response = try await request.answered(by: next)
             for (name, value) in fields where response.headers[name] == nil { response.headers[name] = value }
             return response
+        }
+    }
+}
+
+extension Request {
+    /// What `next` answers, or what is answered to the error that it throws: for middleware that has something to add to every answer.
+    ///
+    /// An error that is no answer is reported as ever. Being cancelled and running out of time are for who has seen to that.
+    func answered(by next: Handler) async throws -> Response {
+        do { return try await next(self) } catch {
+            guard !(error is CancellationError), !(error is TimeoutError), let connection else { throw error }
+            return connection.response(to: error, of: self)
         }
     }
 }

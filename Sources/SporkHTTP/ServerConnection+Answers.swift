@@ -28,7 +28,7 @@ extension ServerConnection {
         server.row?.countRequest()
         let length = response.body.count ?? 0
         let framing: ResponseSerializer.Framing = response.status.allowsContent ? .length(length) : .none
-        burst.isLast = !request.head.keepsAlive || response.closesConnection
+        burst.isLast = !keepsAlive(behind: request, response)
         ResponseSerializer.appendHead(of: response, framing, .after(request, burst.isLast), to: &output)
         if request.head.method != .head, response.status.allowsContent {
             switch response.body {
@@ -41,6 +41,11 @@ extension ServerConnection {
         request.end()
         if let place { server.row?.endRequest(place) }
         return response.isExpensive ? configuration.mostAnswersInTurn : 1
+    }
+
+    /// Whether the connection stays open behind an answer, as far as client, handler and configuration are concerned.
+    private func keepsAlive(behind request: Request, _ response: Response) -> Bool {
+        request.head.keepsAlive && !response.closesConnection && server.keepAliveTimeout > 0
     }
 
     /// Whether an answer only has to be put behind others that wait.
@@ -105,7 +110,7 @@ extension ServerConnection {
         try await beginAnswer(to: request)
         let rest = request.content.isExpected ? dropReceivedContent(of: request) : .none
         let isLast = isDraining ? try isLastAnswer() : false
-        let closes = !request.head.keepsAlive || rest == .endless || isLast || response.closesConnection
+        let closes = !keepsAlive(behind: request, response) || rest == .endless || isLast
         ResponseSerializer.appendHead(of: response, framing(of: response), .after(request, closes), to: &output)
         if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
             try await send(response.body)
@@ -125,11 +130,17 @@ extension ServerConnection {
         let hasContent = request.content.isExpected && !request.content.decoder.isComplete
         var isLast = isDraining && hasContent
         if isDraining, !hasContent { isLast = try isLastAnswer() }
-        var closes = !request.head.keepsAlive || isLast || response.closesConnection
+        let sendsBody = request.head.method != .head && response.status.allowsContent && response.status.code != 205
+        var closes = !keepsAlive(behind: request, response) || isLast
+        // A handler that writes may read meanwhile; what nobody will read is looked at as behind other answers.
+        if !sendsBody {
+            try await beginAnswer(to: request)
+            if hasContent, dropReceivedContent(of: request) == .endless { closes = true }
+        }
         if case .chunked = framing, request.version == .http10 { (framing, closes) = (.untilClose, true) }
         let writer = BodyWriter(self, BodyWriter.Head(response, framing, .after(request, closes), request))
         input.keep()
-        if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
+        if sendsBody {
             defer { writer.abandon() }
             do { try await write(writer) } catch {
                 if AnyCoroutine.current?.isCancelled == true || stream.isClosed { return (false, 0) }
@@ -143,7 +154,7 @@ extension ServerConnection {
         } else {
             writer.appendHead(to: &output)
         }
-        return try await conclude(request, response, closes)
+        return try await conclude(request, response, closes || writer.announcesClose)
     }
 
     /// Sees that nobody but the connection reads and writes from here on: the handler may have left coroutines behind that do.
@@ -169,7 +180,11 @@ extension ServerConnection {
         if output.count >= OutputBuffer.usualSize { try await flush() }
         if request.content.isExpected, !request.content.decoder.isComplete {
             guard await dropContent(of: request) else {
-                if !stream.isClosed { await linger() }
+                if !stream.isClosed {
+                    // The answer's end may still be here.
+                    if !output.isEmpty { try await flush() }
+                    await linger()
+                }
                 return (false, 0)
             }
         }
@@ -194,7 +209,7 @@ extension ServerConnection {
         }
     }
 
-    private func response(to error: any Error, of request: Request) -> Response {
+    func response(to error: any Error, of request: Request) -> Response {
         // The client is not told what is wrong with another server; somebody has to be.
         if let error = error as? ClientError { server.onError(error, request) }
         if let error = error as? any ResponseConvertible { return error.response }

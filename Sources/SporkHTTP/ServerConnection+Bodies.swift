@@ -52,13 +52,27 @@ extension ServerConnection {
         guard let coroutine = AnyCoroutine.current, !isDraining else { return }
         listener = coroutine
         // Where there is still content to come, who reads that sees the client's end, and who writes.
-        if request.content.decoder.isComplete { stream.observeReading(until: .never, self) }
+        if hasAllContent(of: request) { stream.observeReading(until: .never, self) }
         defer {
             listener = nil
             stream.interruptReader()
         }
         try await send(events)
     }
+
+    /// Whether nobody will wait for a request's content any more: what is left of it is here.
+    private func hasAllContent(of request: Request) -> Bool {
+        if request.content.decoder.isComplete { return true }
+        guard let left = request.content.decoder.remaining, left <= Self.mostWhileListening else { return false }
+        if input.bytes.count < left {
+            _ = try? input.receive(from: stream)
+            input.keep()
+        }
+        return input.bytes.count >= left
+    }
+
+    /// How much of what a client sends while it listens to events is kept; one that sends more is only found gone when it is written to.
+    private static let mostWhileListening = 64 * 1024
 
     /// Sends a piece of a body that a handler writes, the head before it where that is still to come.
     func send(_ bytes: ArraySlice<UInt8>, asChunk: Bool) async throws(StreamError) {
@@ -114,8 +128,8 @@ extension ServerConnection: ReadinessObserver {
                 return listener.cancel()
             }
             input.keep()
-            // What it sends meanwhile is its next request, which has to wait, and so has whatever follows that.
-            if received == .nothingYet { stream.observeReading(until: .never, self) }
+            // What it sends meanwhile is its next request, which has to wait.
+            if input.bytes.count < Self.mostWhileListening { stream.observeReading(until: .never, self) }
         }
     }
 }

@@ -167,7 +167,7 @@ extension ServerConnection {
         keepsCoroutine = burst.hasSuspended
         burst = Burst()
         if let request = request.take() { Unmanaged.passUnretained(server).borrow { $0.putBack(request) } }
-        return .wait(until: isDraining ? drainDeadline : .after(seconds: server.keepAliveTimeout))
+        return .wait(until: isDraining ? drainDeadline : .after(seconds: server.silenceLimit))
     }
 
     /// Waits for more of a head that has begun.

@@ -21,7 +21,7 @@ package final class SecuringHandler: StreamHandler {
         /// its way.
         package var drainLimit: Duration = .seconds(2)
         /// What a client is told in the clear that does not speak TLS but begins with a letter; empty for nothing.
-        package var refusal: [UInt8] = []
+        package var refusal: () -> [UInt8] = { [] }
 
         package init(_ context: TLSContext) { self.context = context }
     }
@@ -83,10 +83,11 @@ package final class SecuringHandler: StreamHandler {
 
     // What it has sent is read: a close with unread input would make the kernel reset the connection, and nobody would read why.
     private func refuse() async {
-        guard !settings.refusal.isEmpty else { return }
+        let refusal = settings.refusal()
+        guard !refusal.isEmpty else { return }
         let limit = Deadline.after(settings.drainLimit)
         do {
-            _ = try stream.tryWrite(settings.refusal[...])
+            _ = try stream.tryWrite(refusal[...])
             stream.shutdownWrite()
             while !limit.hasPassed {
                 guard let bytes = try stream.tryRead(atMost: 4096) else {
