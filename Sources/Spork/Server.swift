@@ -48,7 +48,9 @@ public enum Server {
                 write(effective.text(standard: standard), to: STDOUT_FILENO)
                 exit(0)
             }
-            let service = Service(source, standard: standard, protocols: Service.httpProtocols) { configuration, context in
+            let service = Service(source, standard: standard, protocols: Service.httpProtocols) {
+                configuration,
+                context in
                 { worker in
                     let router = try await body(worker)
                     if configuration.allowsTrace { router.allowsTrace = true }

@@ -64,7 +64,9 @@ public enum Middlewares {
     ) -> Middleware {
         let methods = methods.map(\.rawValue).joined(separator: ", ")
         return { request, next in
-            guard let origin = request.headers["Origin"] else { return vary(try await request.answered(by: next), origins) }
+            guard let origin = request.headers["Origin"] else {
+                return vary(try await request.answered(by: next), origins)
+            }
             let isAllowed = origins?.contains(origin) ?? true
             let isPreflight = request.method == .options && request.headers["Access-Control-Request-Method"] != nil
             var response = isPreflight ? Response(.noContent) : try await request.answered(by: next)

@@ -79,9 +79,18 @@ nonisolated extension Setting {
     /// Limits and times of HTTP connections.
     package static let ofHTTP: [Setting] = [
         .time("header-timeout", isPositive: true, \.http.headerTimeout, "How long the head of a request may take."),
-        .time("keep-alive-timeout", \.http.keepAliveTimeout, "How long a connection may be silent between requests; 0 closes each behind its answer."),
+        .time(
+            "keep-alive-timeout",
+            \.http.keepAliveTimeout,
+            "How long a connection may be silent between requests; 0 closes each behind its answer."
+        ),
         .time("body-timeout", isPositive: true, \.http.bodyTimeout, "How long a client may send nothing of a body."),
-        .time("write-timeout", isPositive: true, \.http.writeTimeout, "How long a client may take nothing of an answer."),
+        .time(
+            "write-timeout",
+            isPositive: true,
+            \.http.writeTimeout,
+            "How long a client may take nothing of an answer."
+        ),
         .time("linger-timeout", \.http.lingerTimeout, "How long input is dropped after the last answer."),
         .bytes("body-limit", \.http.bodyLimit, "The longest body, where a handler names no other limit."),
         .number("body-rate", atLeast: 0, \.http.leastBodyRate, "How many bytes of a body have to come in a second."),
