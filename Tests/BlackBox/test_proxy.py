@@ -150,10 +150,18 @@ def test_a_tunnel_keeps_its_halves(proxy, start):
             upstream.settimeout(20)
             assert read_all(upstream) == b"first " + noise
             sender.join(10)
-            upstream.sendall(noise)
-            upstream.shutdown(socket.SHUT_WR)
+
+
+            # No buffers between here and there have to take all of it.
+            def answer() -> None:
+                upstream.sendall(noise)
+                upstream.shutdown(socket.SHUT_WR)
+
+            answerer = threading.Thread(target=answer)
+            answerer.start()
             client.settimeout(20)
             assert read_all(client) == noise
+            answerer.join(10)
 
 
 class Upstream:
