@@ -14,8 +14,7 @@ package enum DirectoryServer {
     /// - Throws: `SystemError` for a directory, a user or a group that is not to be had; `TLSError` for a file.
     package static func check(_ configuration: ServiceConfiguration) throws {
         _ = try ServedDirectory(configuration.directory)
-        _ = try configuration.tls?.load()
-        try configuration.settings.check()
+        try Service.check(configuration)
     }
 
     /// Serves until a signal ends it; see `Master.run`.

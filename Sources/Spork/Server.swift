@@ -43,14 +43,12 @@ public enum Server {
             )
             if flags.wantsCheck {
                 let (effective, _) = try source.effective()
-                _ = try effective.values.tls?.load()
-                try effective.values.settings.check()
+                try Service.check(effective.values)
                 write(effective.text(standard: standard), to: STDOUT_FILENO)
                 exit(0)
             }
-            let service = Service(source, standard: standard, protocols: Service.httpProtocols) {
-                configuration,
-                context in
+            let protocols = Service.httpProtocols
+            let service = Service(source, standard: standard, protocols: protocols) { configuration, context in
                 { worker in
                     let router = try await body(worker)
                     if configuration.allowsTrace { router.allowsTrace = true }

@@ -1,6 +1,5 @@
 // The secured side of servers: who is put around their connections, and what a client hears that speaks HTTP in the clear. Part of Service.
 import SporkHTTP
-import SporkLoop
 import SporkNet
 
 extension Service {
@@ -23,9 +22,10 @@ extension Service {
 
     /// The answer to HTTP where https is spoken.
     static func httpRefusal() -> [UInt8] {
-        let text = "This port speaks https, and the request came without TLS.\n"
-        let head = "HTTP/1.1 400 Bad Request\r\nServer: spork\r\nDate: \(HTTPDate.string(Int(EventLoop.wallClock)))\r\n"
-        let fields = "Content-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\nConnection: close\r\n"
-        return Array("\(head)\(fields)\r\n\(text)".utf8)
+        let response = Response(.badRequest, text: "This port speaks https, and the request came without TLS.\n")
+        var output = OutputBuffer()
+        ResponseSerializer.appendHead(of: response, .length(response.body.count ?? 0), .closes, to: &output)
+        if case .text(let text) = response.body { output.append(text) }
+        return Array(output.bytes)
     }
 }

@@ -83,3 +83,13 @@ package struct Service {
         listeners.addresses.map { $0.isLocal ? "\($0)" : "\(scheme)://\($0)" }.joined(separator: ", ")
     }
 }
+
+extension Service {
+    /// Whether a server could be started with this, as far as can be told without binding anything.
+    ///
+    /// - Throws: `SystemError` for a user or a group that is not to be had; `TLSError` for a file.
+    static func check(_ configuration: ServiceConfiguration) throws {
+        _ = try configuration.tls?.load()
+        try configuration.settings.check()
+    }
+}

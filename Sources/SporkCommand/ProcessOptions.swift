@@ -43,7 +43,7 @@ extension ArgumentHelp {
         }
         let value = setting.kind == .single ? setting.values(ServiceConfiguration()).first : nil
         let note = value.map { " (default: \($0))" } ?? ""
-        return ArgumentHelp("\(setting.summary)\(note)", valueName: setting.placeholder)
+        return ArgumentHelp("\(setting.summary)\(note)", valueName: setting.valueName)
     }
 }
 

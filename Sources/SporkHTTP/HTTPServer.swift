@@ -75,10 +75,7 @@ public final class HTTPServer {
     }
 
     // A silent connection has none: one takes three kilobytes.
-    private static let mostSpareRequests = 64
-    @exclusivity(unchecked) private var spareRequests: [Request] = []
-    // The one that was put back last, which the next connection takes: that is what nearly always happens.
-    @exclusivity(unchecked) private var lastRequest: Request?
+    @exclusivity(unchecked) private var spareRequests = Spares<Request>(atMost: 64)
 
     /// A server that has every request answered by `respond`, which never suspends.
     ///
@@ -128,14 +125,8 @@ public final class HTTPServer {
     }
 
     /// Room for a request, for a connection that needs it.
-    func takeRequest() -> Request { lastRequest.take() ?? spareRequests.popLast() ?? Request() }
+    func takeRequest() -> Request { spareRequests.take() ?? Request() }
 
     /// Takes back what `takeRequest` has given.
-    func putBack(_ request: consuming Request) {
-        if lastRequest == nil {
-            lastRequest = request
-        } else if spareRequests.count < Self.mostSpareRequests {
-            spareRequests.append(request)
-        }
-    }
+    func putBack(_ request: consuming Request) { _ = spareRequests.giveBack(request) }
 }

@@ -151,6 +151,11 @@ public struct RequestHeaders: Sequence {
         request.head.value(named: name).map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// What the body is said to be, in lower case and without parameters; empty where nothing is said.
+    package var mediaType: String {
+        String((self["Content-Type"] ?? "").prefix { $0 != ";" && $0 != " " && $0 != "\t" }).lowercased()
+    }
+
     /// All values of a field.
     public func values(_ name: String) -> [String] {
         (0..<request.head.fieldCount).compactMap { index in

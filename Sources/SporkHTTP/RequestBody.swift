@@ -40,8 +40,7 @@ public struct RequestBody: AsyncSequence {
     ///
     /// - Throws: also `HTTPError` 415 when its type is another.
     public func form(upTo limit: Int) async throws -> FormValues {
-        let type = request.headers["Content-Type"]?.prefix { $0 != ";" && $0 != " " && $0 != "\t" } ?? ""
-        guard String(type).isSameField(as: "application/x-www-form-urlencoded") else {
+        guard request.headers.mediaType == "application/x-www-form-urlencoded" else {
             throw HTTPError(.unsupportedMediaType, "a form is expected")
         }
         return FormValues(try await bytes(upTo: limit))

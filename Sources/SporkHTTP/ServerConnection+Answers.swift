@@ -30,7 +30,7 @@ extension ServerConnection {
         let framing: ResponseSerializer.Framing = response.status.allowsContent ? .length(length) : .none
         burst.isLast = !keepsAlive(behind: request, response)
         ResponseSerializer.appendHead(of: response, framing, .after(request, burst.isLast), to: &output)
-        if request.head.method != .head, response.status.allowsContent {
+        if hasBody(response, to: request) {
             switch response.body {
             case .text(let text): output.append(text)
             case .bytes(let bytes): output.append(bytes)
@@ -112,9 +112,7 @@ extension ServerConnection {
         let isLast = isDraining ? try isLastAnswer() : false
         let closes = !keepsAlive(behind: request, response) || rest == .endless || isLast
         ResponseSerializer.appendHead(of: response, framing(of: response), .after(request, closes), to: &output)
-        if request.head.method != .head, response.status.allowsContent, response.status.code != 205 {
-            try await send(response.body)
-        }
+        if hasBody(response, to: request) { try await send(response.body) }
         return try await conclude(request, response, closes)
     }
 
@@ -130,7 +128,7 @@ extension ServerConnection {
         let hasContent = request.content.isExpected && !request.content.decoder.isComplete
         var isLast = isDraining && hasContent
         if isDraining, !hasContent { isLast = try isLastAnswer() }
-        let sendsBody = request.head.method != .head && response.status.allowsContent && response.status.code != 205
+        let sendsBody = hasBody(response, to: request)
         var closes = !keepsAlive(behind: request, response) || isLast
         // A handler that writes may read meanwhile; what nobody will read is looked at as behind other answers.
         if !sendsBody {
@@ -162,6 +160,11 @@ extension ServerConnection {
         request.content.isAnswered = true
         if request.content.isExpected { await takeContentBack(of: request) }
         if isWriting { try await waitForWriter(of: request) }
+    }
+
+    /// Whether anything is sent behind the head of an answer (RFC 9110, 6.4.1, 15.3.6).
+    private func hasBody(_ response: Response, to request: Request) -> Bool {
+        request.head.method != .head && response.status.allowsContent && response.status.code != 205
     }
 
     /// What becomes of the connection behind an answer.

@@ -52,7 +52,7 @@ extension ServerConnection {
         guard let coroutine = AnyCoroutine.current, !isDraining else { return }
         listener = coroutine
         // Where there is still content to come, who reads that sees the client's end, and who writes.
-        if hasAllContent(of: request) { stream.observeReading(until: .never, self) }
+        if tryReceiveAllContent(of: request) { stream.observeReading(until: .never, self) }
         defer {
             listener = nil
             stream.interruptReader()
@@ -60,8 +60,8 @@ extension ServerConnection {
         try await send(events)
     }
 
-    /// Whether nobody will wait for a request's content any more: what is left of it is here.
-    private func hasAllContent(of request: Request) -> Bool {
+    /// Receives what is left of a request's content where that has come; true where nobody will wait for it any more.
+    private func tryReceiveAllContent(of request: Request) -> Bool {
         if request.content.decoder.isComplete { return true }
         guard let left = request.content.decoder.remaining, left <= Self.mostWhileListening else { return false }
         if input.bytes.count < left {

@@ -28,11 +28,10 @@ extension Request {
     }
 
     private func checkType() throws(JSONBodyError) {
-        let field = headers["Content-Type"] ?? ""
-        let type = String(field.prefix { $0 != ";" && $0 != " " }).lowercased()
+        let type = headers.mediaType
         // Others say what they are made of behind a plus (RFC 6839, 3.1).
         guard type == "application/json" || (type.hasPrefix("application/") && type.hasSuffix("+json")) else {
-            throw .notJSON(type: field)
+            throw .notJSON(type: headers["Content-Type"] ?? "")
         }
     }
 }

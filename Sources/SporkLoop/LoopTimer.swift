@@ -32,11 +32,7 @@ public nonisolated final class LoopTimer {
     /// Starts the timer, or starts it anew.
     ///
     /// The clock is read afresh, so that it never fires early.
-    public func start(after duration: Duration) {
-        stop()
-        timer.pointee.at = EventLoop.untilDue(.fromNow(duration))
-        ev_timer_start(loop, timer)
-    }
+    public func start(after duration: Duration) { start(at: .fromNow(duration)) }
 
     /// The same for a time that is known; one that has passed is the next turn.
     package func start(at deadline: Deadline) {

@@ -7,15 +7,9 @@ import Glibc
     /// The size of a block, and what may gather before it is better sent.
     package static let usualSize = 32 * 1024
 
-    private static let mostSpareBlocks = 64
-    @exclusivity(unchecked) nonisolated(unsafe) private static var spareBlocks: [UnsafeMutableRawPointer] = {
-        var blocks: [UnsafeMutableRawPointer] = []
-        blocks.reserveCapacity(mostSpareBlocks)
-        return blocks
-    }()
-
-    // The one that was given back last, which the next connection takes: that is what nearly always happens.
-    @exclusivity(unchecked) nonisolated(unsafe) private static var lastBlock: UnsafeMutableRawPointer?
+    @exclusivity(unchecked) nonisolated(unsafe) private static var spareBlocks = Spares<UnsafeMutableRawPointer>(
+        atMost: 64
+    )
 
     // Seen by the callers' modules, which append a dozen short pieces for each answer: inlined, those are a few moves (benchmarks/requests).
     @usableFromInline var block: UnsafeMutableRawPointer?
@@ -121,7 +115,7 @@ import Glibc
         while size - used < more { size *= 2 }
         let larger =
             size == Self.usualSize
-            ? Self.lastBlock.take() ?? Self.spareBlocks.popLast() ?? .allocate(byteCount: size, alignment: 64)
+            ? Self.spareBlocks.take() ?? .allocate(byteCount: size, alignment: 64)
             : .allocate(byteCount: size, alignment: 64)
         if let block { larger.copyMemory(from: block, byteCount: used) }
         Self.release(block, capacity)
@@ -131,12 +125,7 @@ import Glibc
 
     private static func release(_ block: UnsafeMutableRawPointer?, _ capacity: Int) {
         guard let block else { return }
-        if capacity == usualSize, lastBlock == nil {
-            lastBlock = block
-        } else if capacity == usualSize, spareBlocks.count < mostSpareBlocks {
-            spareBlocks.append(block)
-        } else {
-            block.deallocate()
-        }
+        if capacity == usualSize, spareBlocks.giveBack(block) { return }
+        block.deallocate()
     }
 }

@@ -74,9 +74,8 @@ public final class StreamServer {
     private let called = Event()
     /// Connections for which something has come.
     nonisolated(unsafe) let calls = ConnectionCalls()
-    private var serving: Coroutine<Void>?
     // From the beginning of `run` to its end.
-    private var isServing = false
+    private var serving: Coroutine<Void>?
     // Bursts that began without a coroutine of their own.
     @exclusivity(unchecked) private var bursts: UInt64 = 0
     // Each knows its place, and the last one takes the place of one that has ended.
@@ -119,12 +118,8 @@ public final class StreamServer {
         let loops = listeners.map { listener in
             spawn("accept \(listener.address)") { try await self.acceptConnections(from: listener) }
         }
-        isServing = true
         beginServing()
-        defer {
-            isServing = false
-            serving?.cancel()
-        }
+        defer { serving.take()?.cancel() }
         do {
             let failed = Promise<Void>()
             for loop in loops {
@@ -233,7 +228,7 @@ public final class StreamServer {
     // one; then there has to be another.
     private func beginServing() {
         let coroutine = spawn("connections") { [self] in try await serveCalls() }
-        coroutine.onCompletion { [weak self] _ in if let self, isServing { beginServing() } }
+        coroutine.onCompletion { [weak self] _ in if let self, serving != nil { beginServing() } }
         serving = coroutine
     }
 
@@ -288,22 +283,4 @@ public final class StreamServer {
 extension SystemError {
     /// Whether a listener that has met with this can never accept again.
     fileprivate nonisolated var isFatalToListener: Bool { [EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP].contains(number) }
-}
-
-/// How long to wait before accepting again after a failure: doubling from the shortest to the longest.
-package struct AcceptPause {
-    private let shortest: Duration
-    private let longest: Duration
-    private var current: Duration
-
-    package init(_ shortest: Duration, atMost longest: Duration) {
-        (self.shortest, self.longest, current) = (shortest, longest, shortest)
-    }
-
-    package mutating func next() -> Duration {
-        defer { current = min(longest, current * 2) }
-        return current
-    }
-
-    package mutating func reset() { current = shortest }
 }

@@ -11,20 +11,25 @@ final class Service {
     let listener: Listener
     private let server: StreamServer
 
-    init(_ router: Router, _ configuration: HTTPServer.Configuration = HTTPServer.Configuration()) throws {
+    init(
+        _ router: Router,
+        _ configuration: HTTPServer.Configuration = HTTPServer.Configuration(),
+        onError: @escaping (any Error, Request) -> Void = { _, _ in }
+    ) throws {
         let listener = try Listener(.loopback(port: 0))
         self.listener = listener
         let http = HTTPServer(configuration, router: router)
-        http.onError = { _, _ in }
+        http.onError = onError
         server = StreamServer([listener], handler: { http.handler(for: $0) })
         spawn("server") { [server] in try await server.run() }
     }
 
-    /// What comes back, to its end, for requests sent on one connection.
-    func answer(_ requests: String...) async throws -> String {
+    /// What comes back, to its end, for requests sent on one connection; where that is asked for, behind them the client sends no more.
+    func answer(_ requests: String..., halfCloses: Bool = false) async throws -> String {
         let client = try await SocketStream.connect(to: listener.address)
         client.readTimeout = .seconds(10)
         for request in requests { try await client.write(request.replacingLineEnds()) }
+        if halfCloses { client.shutdownWrite() }
         return try await client.readToEnd()
     }
 }

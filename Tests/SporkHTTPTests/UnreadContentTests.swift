@@ -160,21 +160,13 @@ import Testing
                     throw HTTPError(.unauthorized, headers: headers)
                 }
                 router.post("/form") { request in try await request.body.form(upTo: 100)["a"] ?? "" }
-                let listener = try Listener(.loopback(port: 0))
-                let http = HTTPServer(router: router)
                 var reported = 0
-                http.onError = { _, _ in reported += 1 }
-                let server = StreamServer([listener], handler: { http.handler(for: $0) })
-                spawn("server") { try await server.run() }
-                @MainActor func ask(_ request: String) async throws -> String {
-                    let client = try await SocketStream.connect(to: listener.address)
-                    client.readTimeout = .seconds(10)
-                    try await client.write(request.replacingLineEnds())
-                    return try await client.readToEnd()
-                }
+                let service = try Service(router, onError: { _, _ in reported += 1 })
                 let expected = ["/bad": "400", "/unknown": "500", "/slow": "504", "/two": "401", "/none": "404"]
                 for (path, status) in expected {
-                    let answer = try await ask(get(path, "Origin: https://a.example\nX-Request-ID: r1\nX-Inner: i1\n"))
+                    let answer = try await service.answer(
+                        get(path, "Origin: https://a.example\nX-Request-ID: r1\nX-Inner: i1\n")
+                    )
                     let fields = ["X-Content-Type-Options: nosniff", "X-Request-ID: r1", "Vary: Origin"]
                     for field in fields + ["Access-Control-Allow-Origin: https://a.example"] {
                         #expect(answer.has(field), "\(path): \(field)")
@@ -189,7 +181,7 @@ import Testing
                 for blank in ["", " ", "\t", " \t"] {
                     let type = "Content-Type: application/x-www-form-urlencoded\(blank); charset=utf-8\n"
                     let form = "POST /form HTTP/1.1\nHost: a\nConnection: close\n\(type)Content-Length: 3\n\na=b"
-                    #expect(try await ask(form).hasSuffix("\r\n\r\nb"))
+                    #expect(try await service.answer(form).hasSuffix("\r\n\r\nb"))
                 }
                 exit(0)
             }

@@ -61,7 +61,7 @@ import Testing
         ]
         for setting in Setting.ofServe + Setting.ofService {
             let sample =
-                samples[setting.name] ?? (setting.placeholder.hasPrefix("time") ? "1500ms" : "17")
+                samples[setting.name] ?? (setting.valueName.hasPrefix("time") ? "1500ms" : "17")
             let settings = [setting]
             let file = "\(setting.name) = \"\(sample)\""
             let all = [

@@ -58,7 +58,7 @@ package nonisolated struct ServiceFlags {
     package static func help(for program: String, _ settings: [Setting], defaults: ServiceConfiguration) -> String {
         let rows = settings.map { setting -> (flag: String, text: String) in
             let letter = setting.letter.map { "-\($0), " } ?? "    "
-            let flag = "\(letter)--\(setting.name)" + (setting.placeholder.isEmpty ? "" : " <\(setting.placeholder)>")
+            let flag = "\(letter)--\(setting.name)" + (setting.valueName.isEmpty ? "" : " <\(setting.valueName)>")
             let value = setting.kind == .single ? setting.values(defaults).first : nil
             return (flag, setting.summary + (value.map { " (default: \($0))" } ?? ""))
         }

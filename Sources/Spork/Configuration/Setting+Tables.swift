@@ -142,7 +142,7 @@ nonisolated extension Setting {
     private static let bind = Setting(
         name: "bind",
         letter: "b",
-        placeholder: "address",
+        valueName: "address",
         kind: .repeatable,
         summary: """
             Where to listen: HOST:PORT, [IPV6]:PORT or unix:/path; PORT alone is 127.0.0.1, :PORT is every interface. \

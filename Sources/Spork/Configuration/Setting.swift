@@ -20,7 +20,7 @@ package nonisolated struct Setting: Sendable {
     /// Its short flag.
     package let letter: Character?
     /// What stands for its value in a help text.
-    package let placeholder: String
+    package let valueName: String
     package let kind: Kind
     /// What it is for: a sentence.
     package let summary: String
@@ -42,7 +42,7 @@ package nonisolated struct Setting: Sendable {
     static func single<Value>(
         _ name: String,
         letter: Character? = nil,
-        _ placeholder: String,
+        _ valueName: String,
         _ place: any WritableKeyPath<ServiceConfiguration, Value> & Sendable,
         wants expectation: String,
         _ summary: String,
@@ -52,7 +52,7 @@ package nonisolated struct Setting: Sendable {
         Setting(
             name: name,
             letter: letter,
-            placeholder: placeholder,
+            valueName: valueName,
             kind: .single,
             summary: summary,
             expectation: expectation,
@@ -164,15 +164,15 @@ package nonisolated struct Setting: Sendable {
     /// A text that is not empty: a name, a path.
     static func text(
         _ name: String,
-        _ placeholder: String,
+        _ valueName: String,
         _ place: any WritableKeyPath<ServiceConfiguration, String?> & Sendable,
         _ summary: String
     ) -> Setting {
         single(
             name,
-            placeholder,
+            valueName,
             place,
-            wants: "a \(placeholder)",
+            wants: "a \(valueName)",
             summary,
             read: { $0.isEmpty ? nil : .some($0) },
             write: { $0 }
@@ -188,7 +188,7 @@ package nonisolated struct Setting: Sendable {
         Setting(
             name: name,
             letter: nil,
-            placeholder: "",
+            valueName: "",
             kind: .toggle,
             summary: summary,
             expectation: "true or false",
