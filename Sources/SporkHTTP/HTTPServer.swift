@@ -119,9 +119,11 @@ public final class HTTPServer {
     }
 
     /// How a request is answered.
+    // Within its caller, the answer would be copied instead of moved.
+    @inline(never)
     func decide(_ request: Request) -> Decision {
-        if router != nil { return Unmanaged.passUnretained(router.unsafelyUnwrapped).borrow { $0.decide(request) } }
-        return .now(respond.unsafelyUnwrapped(request.head))
+        if let respond { return .now(respond(request.head)) }
+        return Unmanaged.passUnretained(router.unsafelyUnwrapped).borrow { $0.decide(request) }
     }
 
     /// Room for a request, for a connection that needs it.
